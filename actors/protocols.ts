@@ -1,0 +1,46 @@
+/**
+ * What the core actors say to each other: one union of casts for each receiver. All of it is structured-clone safe plain data.
+ */
+import type { FieldList } from '../runtime/message/message.ts';
+import type { LinkName, Ms, NodeName } from '../runtime/units.ts';
+
+/** Status words of the wire; `init` also means "never heard". */
+export type NodeStatus = 'init' | 'up' | 'active' | 'dead' | 'ping';
+
+/** To a medium. */
+export type MediumCast =
+  /** Bytes of one datagram, encoded and signed: to be sent as they are. */
+  { readonly type: 'transmit'; readonly bytes: Uint8Array };
+
+/** To membership. */
+export type MembershipCast =
+  /** From a medium: an authenticated message. `heardMs` is the monotonic time of reception. */
+  | { readonly type: 'packet'; readonly link: LinkName; readonly fields: FieldList; readonly heardMs: Ms }
+  /** From resources, api or a plugin: a cluster message with its own fields only; membership adds the envelope and numbers it. */
+  | { readonly type: 'send'; readonly fields: FieldList }
+  /** From the MCP: the node leaves on purpose; advertise nothing new, keep beating until stopped. */
+  | { readonly type: 'leaving' };
+
+/** To every subscriber of membership (resources, api, plugins). */
+export type MembershipEvent =
+  /** Communication is up: every configured node was heard or declared dead, and we are `active`. */
+  | { readonly type: 'comm-up'; readonly deadNodes: readonly NodeName[] }
+  | { readonly type: 'node-status'; readonly node: NodeName; readonly nodeType: 'normal' | 'ping'; readonly status: NodeStatus; readonly previous: NodeStatus }
+  /**
+   * A node was declared dead. `wasHeard` is false when it was never heard since our own start (it may hold resources all the same).
+   * `silentMs` is the silence at the decision, `limitMs` the limit in force, `decidedMs` the monotonic time of the decision.
+   */
+  | { readonly type: 'node-dead'; readonly node: NodeName; readonly nodeType: 'normal' | 'ping'; readonly wasHeard: boolean; readonly silentMs: Ms; readonly limitMs: Ms; readonly decidedMs: Ms }
+  /** A node that we had declared dead speaks again with unchanged generation: the cluster was partitioned. */
+  | { readonly type: 'partition-healed'; readonly node: NodeName }
+  /** A node speaks with a higher generation than before: it was started again. */
+  | { readonly type: 'node-restarted'; readonly node: NodeName }
+  | { readonly type: 'link-status'; readonly node: NodeName; readonly link: LinkName; readonly status: 'up' | 'dead' }
+  /** A cluster message that passed the decision table, our own ones (loopback) included. */
+  | { readonly type: 'message'; readonly from: NodeName; readonly own: boolean; readonly fields: FieldList };
+
+/** To resources. */
+export type ResourcesCast =
+  | MembershipEvent
+  /** From the MCP: release everything for a graceful stop, then emit `released`. */
+  | { readonly type: 'give-up-all' };

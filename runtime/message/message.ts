@@ -1,0 +1,37 @@
+/**
+ * Heartbeat's message: an ordered list of fields (name, type, value). Names may repeat; every look-up takes the first match.
+ *
+ * The form is plain data, cheap to structured-clone between threads: one tuple a field, with the type digit of the wire.
+ */
+
+export type Field =
+  | readonly [name: string, type: 0, value: string]
+  | readonly [name: string, type: 1, value: Uint8Array]
+  | readonly [name: string, type: 2, value: FieldList]
+  | readonly [name: string, type: 3, value: readonly string[]]
+  /** Compressed struct: the compressor's output as it came. */
+  | readonly [name: string, type: 4, value: Uint8Array];
+
+export type FieldList = readonly Field[];
+
+/** Makes a string field. */
+export function field(name: string, value: string): Field {
+  return [name, 0, value];
+}
+
+/** Makes a binary field (a uuid is 16 bytes). */
+export function binaryField(name: string, value: Uint8Array): Field {
+  return [name, 1, value];
+}
+
+/** The first string field of that name; undefined when there is none (a field of another type does not count). */
+export function getString(fields: FieldList, name: string): string | undefined {
+  for (const entry of fields) if (entry[0] === name && entry[1] === 0) return entry[2];
+  return undefined;
+}
+
+/** The first binary field of that name; undefined when there is none. */
+export function getBytes(fields: FieldList, name: string): Uint8Array | undefined {
+  for (const entry of fields) if (entry[0] === name && entry[1] === 1) return entry[2];
+  return undefined;
+}
