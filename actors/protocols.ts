@@ -1,6 +1,7 @@
 /**
  * What the core actors say to each other: one union of casts for each receiver. All of it is structured-clone safe plain data.
  */
+import type { AuthKeys } from '../conf/settings.ts';
 import type { FieldList } from '../runtime/message/message.ts';
 import type { LinkName, Ms, NodeName } from '../runtime/units.ts';
 
@@ -10,7 +11,9 @@ export type NodeStatus = 'init' | 'up' | 'active' | 'dead' | 'ping';
 /** To a medium. */
 export type MediumCast =
   /** Bytes of one datagram, encoded and signed: to be sent as they are. */
-  { readonly type: 'transmit'; readonly bytes: Uint8Array };
+  | { readonly type: 'transmit'; readonly bytes: Uint8Array }
+  /** authkeys was read again. */
+  | { readonly type: 'keys'; readonly keys: AuthKeys };
 
 /** To membership. */
 export type MembershipCast =
@@ -19,13 +22,16 @@ export type MembershipCast =
   /** From resources, api or a plugin: a cluster message with its own fields only; membership adds the envelope and numbers it. */
   | { readonly type: 'send'; readonly fields: FieldList }
   /** From the MCP: the node leaves on purpose; advertise nothing new, keep beating until stopped. */
-  | { readonly type: 'leaving' };
+  | { readonly type: 'leaving' }
+  /** authkeys was read again: sign with the selected key from now on. */
+  | { readonly type: 'keys'; readonly keys: AuthKeys };
 
 /** To every subscriber of membership (resources, api, plugins). */
 export type MembershipEvent =
   /** Communication is up: every configured node was heard or declared dead, and we are `active`. */
   | { readonly type: 'comm-up'; readonly deadNodes: readonly NodeName[] }
-  | { readonly type: 'node-status'; readonly node: NodeName; readonly nodeType: 'normal' | 'ping'; readonly status: NodeStatus; readonly previous: NodeStatus }
+  /** A node's status changed, by a status message of its own (given as `fields`); our own node's too. Deaths come as `node-dead` only. */
+  | { readonly type: 'node-status'; readonly node: NodeName; readonly nodeType: 'normal' | 'ping'; readonly status: NodeStatus; readonly previous: NodeStatus; readonly fields?: FieldList }
   /**
    * A node was declared dead. `wasHeard` is false when it was never heard since our own start (it may hold resources all the same).
    * `silentMs` is the silence at the decision, `limitMs` the limit in force, `decidedMs` the monotonic time of the decision.

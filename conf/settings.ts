@@ -19,12 +19,47 @@ export interface ClusterNode {
 
 /** One way to send. bcast and serial lines with several devices give one spec for each device. */
 export type MediumSpec =
-  | { readonly kind: 'bcast'; readonly link: LinkName; readonly device: string; readonly port: number; readonly place: Place }
-  | { readonly kind: 'ucast' | 'ucast6'; readonly link: LinkName; readonly device: string; readonly peer: string; readonly port: number; readonly bindAddress: string | null; readonly place: Place }
-  | { readonly kind: 'mcast' | 'mcast6'; readonly link: LinkName; readonly device: string; readonly group: string; readonly port: number; readonly ttl: number; readonly loop: boolean; readonly place: Place }
-  | { readonly kind: 'serial'; readonly link: LinkName; readonly device: string; readonly baud: number; readonly place: Place }
+  | {
+      readonly kind: 'bcast';
+      readonly link: LinkName;
+      readonly device: string;
+      readonly port: number;
+      readonly place: Place;
+    }
+  | {
+      readonly kind: 'ucast' | 'ucast6';
+      readonly link: LinkName;
+      readonly device: string;
+      readonly peer: string;
+      readonly port: number;
+      readonly bindAddress: string | null;
+      readonly place: Place;
+    }
+  | {
+      readonly kind: 'mcast' | 'mcast6';
+      readonly link: LinkName;
+      readonly device: string;
+      readonly group: string;
+      readonly port: number;
+      readonly ttl: number;
+      readonly loop: boolean;
+      readonly place: Place;
+    }
+  | {
+      readonly kind: 'serial';
+      readonly link: LinkName;
+      readonly device: string;
+      readonly baud: number;
+      readonly place: Place;
+    }
   | { readonly kind: 'ping' | 'ping6'; readonly link: LinkName; readonly host: string; readonly place: Place }
-  | { readonly kind: 'ping_group'; readonly link: LinkName; readonly name: NodeName; readonly hosts: readonly string[]; readonly place: Place };
+  | {
+      readonly kind: 'ping_group';
+      readonly link: LinkName;
+      readonly name: NodeName;
+      readonly hosts: readonly string[];
+      readonly place: Place;
+    };
 
 export interface RespawnSpec {
   readonly user: string;
@@ -111,7 +146,11 @@ export interface Settings {
   readonly udpPort: number;
   readonly maxRexmitDelayMs: Ms;
   readonly msgFmt: 'classic' | 'netstring';
-  readonly compression: { readonly module: 'zlib' | 'bz2'; readonly thresholdKb: number; readonly traditional: boolean };
+  readonly compression: {
+    readonly module: 'zlib' | 'bz2';
+    readonly thresholdKb: number;
+    readonly traditional: boolean;
+  };
   readonly generationMethod: 'file' | 'time';
   readonly uuidFrom: 'file' | 'nodename';
   readonly autojoin: 'none' | 'other' | 'any';

@@ -1,0 +1,173 @@
+/**
+ * One medium on its own thread: frame, authenticate, stamp, forward. It signs nothing and decides nothing.
+ *
+ * What cannot be read or verified is counted and dropped. What is verified is stamped on the pulse board at once, before
+ * anything queues, and cast to membership.
+ */
+import { PulseBoard, type PulseBoardShape } from './pulse.ts';
+import type { MediumCast, MembershipCast } from './protocols.ts';
+import type { AuthKeys, MediumSpec } from '../conf/settings.ts';
+import { type DatagramSpec, openMedium } from '../plugins/media/index.ts';
+import type { OpenMedium } from '../plugins/media/medium.ts';
+import { type ActorContext, defineActor } from '../runtime/actor.ts';
+import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
+import { decodeDatagram } from '../runtime/message/datagram.ts';
+import { type FieldList, getString } from '../runtime/message/message.ts';
+import type { Protocol } from '../runtime/protocol.ts';
+import { type RealtimeOutcome, setRealtime } from '../runtime/sys/realtime.ts';
+import { openSyslog } from '../runtime/sys/syslog.ts';
+import type { LinkName, Ms, NodeName } from '../runtime/units.ts';
+
+/** What one medium has seen since it was opened. Counts. */
+export interface MediumStatus {
+  readonly link: LinkName;
+  readonly kind: MediumSpec['kind'];
+  readonly description: string;
+  readonly realtime: RealtimeOutcome | null;
+  readonly received: number;
+  readonly sent: number;
+  readonly sendErrors: number;
+  /** Datagrams that were not accepted, by reason: `malformed`, `bad-signature`, `unknown-key`, `unsigned`. */
+  readonly dropped: Readonly<Record<DropReason, number>>;
+}
+
+type DropReason = 'malformed' | 'bad-signature' | 'unknown-key' | 'unsigned';
+
+export interface MediumProtocol extends Protocol {
+  readonly init: {
+    readonly spec: DatagramSpec;
+    readonly keys: AuthKeys;
+    readonly pulse: PulseBoardShape;
+    /** SCHED_RR priority; null = ordinary scheduling (ha.cf `realtime off`). */
+    readonly realtimePriority: number | null;
+    readonly log: LogTarget;
+    /** ha.cf `log_badpack`. */
+    readonly logBadPackets: boolean;
+  };
+  readonly cast: MediumCast;
+  readonly call: { describe(): MediumStatus };
+  readonly emit: never;
+}
+
+interface MediumState {
+  readonly spec: DatagramSpec;
+  readonly log: Log;
+  readonly board: PulseBoard;
+  readonly column: number;
+  readonly realtime: RealtimeOutcome | null;
+  readonly dropped: Record<DropReason, number>;
+  /** Newest status seen of each node, by row of the board: only a newer one is a sign of life. */
+  readonly newest: { generation: number; sequence: number }[];
+  readonly logBadPackets: boolean;
+  keys: AuthKeys;
+  open: OpenMedium | null;
+  complainedMs: Ms | null;
+}
+
+/** A flood of bad packets must not become a flood of lines: at most one line in this time [ms]. */
+const complainEveryMs = 10_000;
+
+export default defineActor<MediumProtocol, MediumState>({
+  async start(ctx, init) {
+    const log = openLog(init.log, openSyslog);
+    const board = new PulseBoard(init.pulse);
+    const state: MediumState = {
+      spec: init.spec,
+      log,
+      board,
+      column: board.column(init.spec.link),
+      realtime: init.realtimePriority === null ? null : setRealtime(init.realtimePriority),
+      dropped: { malformed: 0, 'bad-signature': 0, 'unknown-key': 0, unsigned: 0 },
+      newest: init.pulse.nodes.map(() => ({ generation: -1, sequence: -1 })),
+      logBadPackets: init.logBadPackets,
+      keys: init.keys,
+      open: null,
+      complainedMs: null,
+    };
+    const membership = ctx.ref<MembershipCast>('membership');
+    const onDatagram = (bytes: Uint8Array, heardMs: Ms): void => {
+      const fields = accept(ctx, state, bytes);
+      if (fields === null) return;
+      stamp(state, fields, heardMs);
+      membership.cast({ type: 'packet', link: init.spec.link, fields, heardMs });
+    };
+    state.open = await openMedium(
+      init.spec,
+      { onDatagram, onError: (error) => ctx.fail(error) },
+      (severity, text) => log.write(severity, `glib: ${text}`),
+    );
+    return state;
+  },
+
+  onCast(_ctx, state, message) {
+    switch (message.type) {
+      case 'transmit':
+        state.open?.send(message.bytes);
+        return;
+      case 'keys':
+        state.keys = message.keys;
+        return;
+    }
+  },
+
+  calls: {
+    describe: (_ctx, state) => ({
+      link: state.spec.link,
+      kind: state.spec.kind,
+      description: state.open?.describe() ?? state.spec.kind,
+      realtime: state.realtime,
+      received: state.open?.counters.received ?? 0,
+      sent: state.open?.counters.sent ?? 0,
+      sendErrors: state.open?.counters.sendErrors ?? 0,
+      dropped: { ...state.dropped },
+    }),
+  },
+
+  async stop(_ctx, state) {
+    await state.open?.close();
+    state.log.close();
+  },
+});
+
+/** The message in a datagram when it is one of ours; otherwise it is counted and, now and then, complained about. */
+function accept(ctx: ActorContext<MediumProtocol, MediumState>, state: MediumState, bytes: Uint8Array): FieldList | null {
+  const result = decodeDatagram(bytes, state.keys);
+  if (!result.ok) return refuse(ctx, state, 'malformed', `${result.reason} at byte ${result.atByte}`);
+  switch (result.auth) {
+    case 'ok':
+      return result.fields;
+    case 'bad':
+      return refuse(ctx, state, 'bad-signature', `signature with key ${result.authIndex} does not match`);
+    case 'unknown-key':
+      return refuse(ctx, state, 'unknown-key', `signed with key ${result.authIndex}, which authkeys does not have`);
+    case 'none':
+      return refuse(ctx, state, 'unsigned', 'no signature');
+  }
+}
+
+function refuse(ctx: ActorContext<MediumProtocol, MediumState>, state: MediumState, reason: DropReason, why: string): null {
+  state.dropped[reason] += 1;
+  const nowMs = ctx.clock.now();
+  if (state.logBadPackets && (state.complainedMs === null || nowMs - state.complainedMs >= complainEveryMs)) {
+    state.complainedMs = nowMs;
+    const total = Object.values(state.dropped).reduce((sum, count) => sum + count, 0);
+    state.log.write('WARN', `packet on ${state.spec.link} dropped: ${why} (${total} dropped so far)`, { event: 'packet.dropped', link: state.spec.link, reason });
+  }
+  return null;
+}
+
+/** Stamps a node's row when this is a sign of life and newer than the last one. */
+function stamp(state: MediumState, fields: FieldList, heardMs: Ms): void {
+  const type = getString(fields, 't');
+  const source = getString(fields, 'src');
+  if ((type !== 'status' && type !== 'NS_st') || source === undefined || state.column < 0) return;
+  const row = state.board.row(source as NodeName);
+  const newest = state.newest[row];
+  if (newest === undefined) return;
+  const generation = Number.parseInt(getString(fields, 'hg') ?? '0', 16);
+  const sequence = Number.parseInt(getString(fields, 'seq') ?? '0', 16);
+  if (generation < newest.generation || (generation === newest.generation && sequence <= newest.sequence)) return;
+  newest.generation = generation;
+  newest.sequence = sequence;
+  state.board.stamp(row, state.column, BigInt(Math.round(heardMs * 1e6)));
+}

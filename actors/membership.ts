@@ -1,0 +1,210 @@
+/**
+ * Membership on its thread: timers, randomness, bytes and messages around the pure core in `membership/`.
+ *
+ * The way of a packet: medium → here → core → subscribers. The way of a heartbeat: the core composes, this file signs once and casts the
+ * same bytes to every medium.
+ */
+import { readFileSync } from 'node:fs';
+import { defineActor, type ActorContext } from '../runtime/actor.ts';
+import type { Timer } from '../runtime/clock.ts';
+import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
+import { encodeDatagram } from '../runtime/message/datagram.ts';
+import type { Protocol } from '../runtime/protocol.ts';
+import type { ActorRef } from '../runtime/ref.ts';
+import { type RealtimeOutcome, setRealtime } from '../runtime/sys/realtime.ts';
+import { openSyslog } from '../runtime/sys/syslog.ts';
+import { assertNever, type LinkName, type Ms, type NodeName } from '../runtime/units.ts';
+import type { AuthKeys, Settings } from '../conf/settings.ts';
+import {
+  configFromSettings,
+  createMembership,
+  describe,
+  type Effect,
+  type MembershipInput,
+  type MembershipState,
+  type MembershipView,
+  nextDeadlineMs,
+  step,
+} from './membership.core.ts';
+import type { MediumCast, MembershipCast, MembershipEvent } from './protocols.ts';
+import { PulseBoard, type PulseBoardShape } from './pulse.ts';
+
+export interface MembershipProtocol extends Protocol {
+  readonly init: {
+    /** Only media and nodes that are active in this version: a node that nothing can hear would hold up communication. */
+    readonly settings: Settings;
+    /** 16 bytes. */
+    readonly uuid: Uint8Array;
+    readonly generation: number;
+    readonly keys: AuthKeys;
+    readonly pulse: PulseBoardShape;
+    readonly realtimePriority: number | null;
+    readonly log: LogTarget;
+  };
+  readonly cast: MembershipCast;
+  readonly call: { describe(): MembershipView & { readonly realtime: RealtimeOutcome | null } };
+  readonly emit: { readonly type: 'restart-needed'; readonly reason: 'partition-healed' | 'own-heart-stopped'; readonly node: NodeName; readonly afterMs: Ms };
+}
+
+interface ShellState {
+  readonly core: MembershipState;
+  readonly log: Log;
+  readonly realtime: RealtimeOutcome | null;
+  readonly msgFmt: Settings['msgFmt'];
+  readonly compressOverBytes: number | null;
+  keys: AuthKeys;
+  timer: Timer | null;
+  timerAtMs: number;
+}
+
+type Context = ActorContext<MembershipProtocol, ShellState>;
+
+/** /proc/loadavg is read at most this often [ms]: the field informs people, and reading costs a system call in the tick. */
+const loadAverageEveryMs = 1_000;
+
+export default defineActor<MembershipProtocol, ShellState>({
+  start(ctx, init) {
+    const board = new PulseBoard(init.pulse);
+    const loadAverage = loadAverageReader(() => ctx.clock.now());
+    const config = configFromSettings(init.settings, {
+      uuid: init.uuid,
+      generation: init.generation,
+      random: Math.random,
+      wallClockS: () => Math.floor(Date.now() / 1_000),
+      loadAverage,
+      lastHeardMs: (node: NodeName) => board.heard(node),
+      linkHeardMs: (node: NodeName, link: LinkName) => board.heardOn(node, link),
+    });
+    const { thresholdKb, traditional } = init.settings.compression;
+    const state: ShellState = {
+      core: createMembership(config, ctx.clock.now()),
+      log: openLog(init.log, openSyslog),
+      realtime: init.realtimePriority === null ? null : setRealtime(init.realtimePriority),
+      msgFmt: init.settings.msgFmt,
+      compressOverBytes: traditional ? thresholdKb * 1_024 : null,
+      keys: init.keys,
+      timer: null,
+      timerAtMs: Number.POSITIVE_INFINITY,
+    };
+    arm(ctx, state);
+    return state;
+  },
+
+  onCast(ctx, state, message) {
+    switch (message.type) {
+      case 'packet':
+      case 'send':
+      case 'leaving':
+        run(ctx, state, message);
+        return;
+      case 'keys':
+        state.keys = message.keys;
+        return;
+      default:
+        assertNever(message);
+    }
+  },
+
+  calls: {
+    describe: (ctx, state) => ({ ...describe(state.core, ctx.clock.now()), realtime: state.realtime }),
+  },
+
+  stop(_ctx, state) {
+    state.timer?.cancel();
+    state.log.close();
+  },
+});
+
+function run(ctx: Context, state: ShellState, input: MembershipInput): void {
+  for (const effect of step(state.core, input, ctx.clock.now())) perform(ctx, state, effect);
+  arm(ctx, state);
+}
+
+/** Keeps one timer at the core's next deadline. A timer that is set and not later than needed stays: it is cheaper to let it fire. */
+function arm(ctx: Context, state: ShellState): void {
+  const dueMs = nextDeadlineMs(state.core);
+  if (state.timer !== null && state.timerAtMs <= dueMs) return;
+  state.timer?.cancel();
+  state.timerAtMs = dueMs;
+  state.timer = ctx.at(
+    dueMs,
+    (current) => {
+      current.timer = null;
+      run(ctx, current, { type: 'tick' });
+    },
+    { accuracy: 'precise' },
+  );
+}
+
+function perform(ctx: Context, state: ShellState, effect: Effect): void {
+  switch (effect.type) {
+    case 'transmit':
+      transmit(ctx, state, effect.fields);
+      return;
+    case 'event':
+      publish(ctx, effect.event);
+      return;
+    case 'log':
+      state.log.write(effect.severity, effect.text);
+      return;
+    case 'restart':
+      ctx.emit({ type: 'restart-needed', reason: effect.reason, node: effect.node, afterMs: effect.afterMs });
+      return;
+    case 'drain':
+      drain(ctx);
+      return;
+    case 'flow-control':
+    case 'drop':
+      // Counted by the core; clients that must wait come with the client API.
+      return;
+    default:
+      assertNever(effect);
+  }
+}
+
+/** Signs once and hands the same bytes to every medium. */
+function transmit(ctx: Context, state: ShellState, fields: Extract<Effect, { type: 'transmit' }>['fields']): void {
+  const bytes = encodeDatagram(fields, {
+    msgfmt: state.msgFmt,
+    keys: state.keys,
+    ...(state.compressOverBytes === null ? {} : { compressOverBytes: state.compressOverBytes }),
+  });
+  for (const medium of ctx.refs<MediumCast>('medium:')) medium.cast({ type: 'transmit', bytes });
+}
+
+function publish(ctx: Context, event: MembershipEvent): void {
+  for (const subscriber of subscribers(ctx)) subscriber.cast(event);
+}
+
+function subscribers(ctx: Context): readonly ActorRef<MembershipEvent>[] {
+  return [...ctx.refs<MembershipEvent>('resources'), ...ctx.refs<MembershipEvent>('api')];
+}
+
+/**
+ * Lets every packet that the media have handed over arrive, then says so to the core.
+ *
+ * Two turns of the event loop do it: ports are read in its poll phase, which lies between them. What a medium has only stamped by
+ * then is on the pulse board, which the core reads itself.
+ */
+function drain(ctx: Context): void {
+  const untilMs = ctx.clock.now();
+  setImmediate(() => setImmediate(() => ctx.enqueue((state) => run(ctx, state, { type: 'drained', untilMs }))));
+}
+
+/** The text of /proc/loadavg, `n/a` where there is none. */
+function loadAverageReader(now: () => Ms): () => string {
+  let text = 'n/a';
+  let readMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    const nowMs = now();
+    if (nowMs - readMs < loadAverageEveryMs) return text;
+    readMs = nowMs;
+    try {
+      text = readFileSync('/proc/loadavg', 'latin1').trim();
+    } catch {
+      text = 'n/a';
+    }
+    return text;
+  };
+}
+

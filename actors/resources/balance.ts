@@ -1,0 +1,161 @@
+/**
+ * What is done when the picture is complete and not as it should be: groups held twice, groups held by nobody, groups that wait to go home,
+ * groups that could not start here.
+ *
+ * Both nodes run these rules on the same facts and come to opposite halves of one decision. Of a group that both hold, the node that it
+ * does not prefer gives it up, at once. The preferred owner keeps it; only when the other node has not reacted after {@link YIELD_MS} (it
+ * cannot hear us, or it is a Heartbeat 3.0.6, which never resolves this) does the owner give way instead: one owner is better than the
+ * right one. Of a group that nobody holds, only its preferred owner takes it.
+ */
+import { groupsOf } from './groups.ts';
+import { includes, type Kind, kindsOf, mirrorSet } from './holdings.ts';
+import { askMessage } from './messages.ts';
+import { acquireOwn } from './negotiation.ts';
+import type { Turn } from './turn.ts';
+
+/** How long the preferred owner waits for the other node to give a group up that both hold [ms]. */
+export const YIELD_MS = 5_000;
+/** How long groups must be without an owner before their preferred node takes them [ms]. */
+export const ADOPT_MS = 2_000;
+
+/** Runs after every input. */
+export function keepBalance(turn: Turn): void {
+  resolveDoubleHolding(turn);
+  audit(turn);
+  failBack(turn);
+  offerFailed(turn);
+  adoptOwnerless(turn);
+}
+
+/** Both nodes speak, both have said what they hold, and nothing is under way that will change it. */
+function bothKnown(turn: Turn): boolean {
+  const { state } = turn;
+  const other = state.other;
+  return (
+    !turn.legacy && other !== null && other.alive && other.reported && !other.leaving && state.standby.step === 'not'
+  );
+}
+
+function bothSettled(turn: Turn): boolean {
+  const { state } = turn;
+  return (
+    bothKnown(turn) &&
+    state.phase === 'stable' &&
+    state.other?.stable === true &&
+    state.takeoverFrom === null &&
+    !turn.isBusy
+  );
+}
+
+function heldTwice(turn: Turn, kind: Kind): boolean {
+  const { claims, other } = turn.state;
+  return other !== null && includes(claims, kind) && includes(other.holding, mirrorSet(kind));
+}
+
+function resolveDoubleHolding(turn: Turn): void {
+  const { state } = turn;
+  const able = bothKnown(turn) && (state.phase === 'stable' || state.phase === 'reported');
+  if (able && heldTwice(turn, 'foreign')) {
+    state.needsFailback = false;
+    giveWay(turn, 'foreign', 'it is their preferred owner');
+  }
+  if (!able || !heldTwice(turn, 'local')) {
+    state.deadlines.yieldMs = null;
+    return;
+  }
+  state.deadlines.yieldMs ??= turn.in(YIELD_MS);
+  if (state.deadlines.yieldMs > turn.nowMs) return;
+  state.deadlines.yieldMs = null;
+  giveWay(turn, 'local', `it did not give them up within ${YIELD_MS / 1000} s`);
+}
+
+function giveWay(turn: Turn, kind: Kind, because: string): void {
+  if (turn.hasGroups(kind)) {
+    turn.log(
+      'CRIT',
+      `Both machines own ${kind} resources: giving them up, since ${turn.state.other?.name} holds them and ${because}.`,
+    );
+  }
+  turn.release(kind, 'double-holding');
+  turn.report({ stable: false });
+}
+
+const auditLines = {
+  twice: { local: 'Both machines own our resources!', foreign: 'Both machines own foreign resources!' },
+  nobody: { local: 'No one owns our local resources!', foreign: 'No one owns foreign resources!' },
+} as const;
+
+/** Heartbeat's audit: each line is logged once when it becomes true. */
+function audit(turn: Turn): void {
+  const { state } = turn;
+  const other = state.other;
+  const found = new Set<string>();
+  if (other !== null && bothKnown(turn)) {
+    for (const kind of kindsOf('all')) {
+      if (!turn.hasGroups(kind)) continue;
+      if (heldTwice(turn, kind)) found.add(auditLines.twice[kind]);
+      const owned = includes(state.claims, kind) || includes(other.holding, mirrorSet(kind));
+      if (bothSettled(turn) && !owned) found.add(auditLines.nobody[kind]);
+    }
+  }
+  for (const line of found) if (!state.audit.has(line)) turn.log('ERROR', line);
+  state.audit = found;
+}
+
+function mayAsk(turn: Turn): boolean {
+  const { asking, deadlines } = turn.state;
+  if (asking !== null || (deadlines.retryMs !== null && deadlines.retryMs > turn.nowMs)) return false;
+  deadlines.retryMs = null;
+  return true;
+}
+
+/** Sends the groups home that prefer the other node, when it is back and auto_failback is on. */
+function failBack(turn: Turn): void {
+  const { state } = turn;
+  if (state.config.autoFailback !== 'on' || !state.needsFailback || state.phase === 'shutdown') return;
+  if (!includes(state.claims, 'foreign') || state.crippled || !bothKnown(turn)) return;
+  if (state.phase !== 'stable' || state.other?.stable !== true) return;
+  if (!mayAsk(turn)) return;
+  state.needsFailback = false;
+  state.asking = { why: 'failback' };
+  turn.send(askMessage('foreign', 'me'));
+}
+
+/** Lets the other node try, once, what could not be started here. */
+function offerFailed(turn: Turn): void {
+  const { state } = turn;
+  const kind = [...state.offers][0];
+  if (kind === undefined || state.crippled || !bothSettled(turn) || !mayAsk(turn)) return;
+  state.offers.delete(kind);
+  const failed = groupsOf(state.groups, kind).filter((group) => group.activity === 'failed');
+  if (failed.length === 0) return;
+  for (const group of failed) group.offered = true;
+  state.asking = { why: 'offer', kind };
+  turn.script('hb_standby', `Going standby [${kind}].`);
+  turn.send(askMessage(kind, 'me'));
+}
+
+/** Takes the own groups when nobody has them, and nothing says that they cannot run here. */
+function adoptOwnerless(turn: Turn): void {
+  const { state } = turn;
+  const other = state.other;
+  const ownerless =
+    bothSettled(turn) &&
+    !state.crippled &&
+    state.offers.size === 0 &&
+    state.asking === null &&
+    state.asking === null &&
+    other !== null &&
+    !includes(state.claims, 'local') &&
+    !includes(other.holding, 'foreign') &&
+    !groupsOf(state.groups, 'local').some((group) => group.activity === 'failed' || group.activity === 'stuck');
+  if (!ownerless) {
+    state.deadlines.adoptMs = null;
+    return;
+  }
+  state.deadlines.adoptMs ??= turn.in(ADOPT_MS);
+  if (state.deadlines.adoptMs > turn.nowMs) return;
+  state.deadlines.adoptMs = null;
+  turn.log('WARN', 'No one owns our local resources: acquiring them.');
+  acquireOwn(turn);
+}

@@ -1,0 +1,197 @@
+/**
+ * The standby protocol: one node gives a set of groups up, the other takes it, each step confirmed (resources.md section 7). An automatic
+ * failback is a standby that nobody had to ask for.
+ */
+import { ms } from '../../runtime/units.ts';
+import { groupsOf } from './groups.ts';
+import { kindsOf, minus, mirrorSet, type ResourceSet } from './holdings.ts';
+import { askMessage, type ClusterMessage } from './messages.ts';
+import type { Turn } from './turn.ts';
+import type { AskOrigin, GroupOutcome, Job, StandbyState } from './types.ts';
+
+/** How long the other node may take to agree [ms]: Heartbeat's constant. */
+export const AGREE_MS = 10_000;
+/** How long an agreed exchange may take [ms]: Heartbeat's constant. */
+export const EXCHANGE_MS = 3_600_000;
+/** A failback or an offer that got no answer is tried again after this pause [ms]. */
+const RETRY_MS = 10_000;
+
+/** Heartbeat's numbers of the standby states, for its error text. */
+const stepNumber: Readonly<Record<StandbyState['step'], number>> = {
+  not: 0,
+  asked: 1,
+  giving: 1,
+  given: 3,
+  waiting: 2,
+  taking: 3,
+};
+
+/**
+ * One message of the protocol.
+ *
+ * @param own it came from this node: a request of an operator, of ipfail or of our own failback. Our `other` and `done` act when they are sent.
+ */
+export function onAsk(turn: Turn, own: boolean, message: Extract<ClusterMessage, { type: 'ask_resources' }>): void {
+  const { state } = turn;
+  const other = state.other;
+  const { info, set } = message;
+  if (turn.legacy) {
+    if (info === 'me') turn.log('info', 'Standby mode only implemented when nice_failback on');
+    return;
+  }
+  if (other === null || state.phase === 'shutdown' || (own && info !== 'me')) return;
+  const from = own ? state.config.self : other.name;
+  const { standby } = state;
+  const origin = own ? state.asking : null;
+  if (own) state.asking = null;
+
+  if (info === 'me' && 'deadlineMs' in standby) {
+    const leftSeconds = Math.max(0, Math.floor((standby.deadlineMs - turn.nowMs) / 1000));
+    turn.log('WARN', `Standby in progress- new request from ${from} ignored [${leftSeconds} seconds left]`);
+    askAgain(turn, origin);
+    return;
+  }
+  if (standby.step === 'not' && !other.stable) {
+    turn.log('WARN', `standby message [${info}] from ${from} ignored.  Other side is in flux.`);
+    askAgain(turn, origin);
+    return;
+  }
+  if (standby.step === 'not' && state.phase !== 'stable') {
+    turn.log('WARN', `standby message [${info}] from ${from} ignored.  local resources in flux.`);
+    askAgain(turn, origin);
+    return;
+  }
+  if (set !== undefined && info === 'me' && standby.step === 'not') {
+    if (own) ask(turn, from, set, origin);
+    else agree(turn, from, set);
+  } else if (info === 'other' && standby.step === 'asked') giveUp(turn, from, standby.set);
+  else if (info === 'done' && standby.step === 'waiting') take(turn, from, standby.set);
+  else if (info === 'done' && standby.step === 'given') {
+    turn.log('info', `Other node completed standby takeover of ${standby.set} resources.`);
+    state.standby = { step: 'not' };
+    turn.report();
+  } else {
+    turn.log('ERROR', `Ignored standby message '${info}' from ${from} in state ${stepNumber[standby.step]}`);
+  }
+}
+
+function ask(turn: Turn, from: string, set: ResourceSet, origin: AskOrigin | null): void {
+  const { state } = turn;
+  if (state.other === null) return;
+  turn.log('info', `${from} wants to go standby [${set}]`);
+  state.other.stable = false;
+  state.standby = { step: 'asked', set, deadlineMs: turn.in(AGREE_MS), origin };
+}
+
+function agree(turn: Turn, from: string, set: ResourceSet): void {
+  const { state } = turn;
+  if (state.crippled) {
+    turn.log(
+      'CRIT',
+      `standby message [me] from ${from} ignored: this node could not stop a resource and needs a reboot.`,
+    );
+    return;
+  }
+  turn.log('info', `${from} wants to go standby [${set}]`);
+  turn.send(askMessage(set, 'other'));
+  state.standby = { step: 'waiting', set, deadlineMs: turn.in(EXCHANGE_MS), sinceMs: turn.nowMs };
+}
+
+function giveUp(turn: Turn, from: string, set: ResourceSet): void {
+  const { state } = turn;
+  turn.log('info', `standby: ${from} can take our ${set} resources`);
+  state.claims = minus(state.claims, set);
+  turn.report({ stable: false, info: 'standby' });
+  turn.log('info', `give up ${set} HA resources (standby).`);
+  state.standby = { step: 'giving', set, job: turn.release(set, 'standby').id };
+}
+
+function take(turn: Turn, from: string, set: ResourceSet): void {
+  const mine = mirrorSet(set);
+  turn.log('info', `standby: acquire [${set}] resources from ${from}`);
+  turn.log('info', `acquire ${mine} HA resources (standby).`);
+  if (turn.state.other !== null) turn.state.other.holding = minus(turn.state.other.holding, set);
+  turn.state.standby = { step: 'taking', set, job: turn.acquire(mine, 'standby').id };
+}
+
+/** The engine finished the release or the acquisition of an exchange. */
+export function onStandbyJob(turn: Turn, job: Job, outcomes: readonly GroupOutcome[]): void {
+  const { state } = turn;
+  const { standby } = state;
+  if (standby.step === 'giving' && standby.job === job.id) {
+    if (outcomes.some((outcome) => outcome.result === 'stuck')) {
+      // The other node must not start what may still run here, so it never hears that we are done.
+      turn.log('CRIT', `${standby.set} HA resources could not be released: standby cancelled.`);
+      state.standby = { step: 'not' };
+      turn.report({ stable: false });
+      return;
+    }
+    turn.log('info', `${standby.set} HA resource release completed (standby).`);
+    turn.log('info', `Local standby process completed [${standby.set}].`);
+    turn.send(askMessage(standby.set, 'done'));
+    state.standby = { step: 'given', set: standby.set, deadlineMs: turn.in(EXCHANGE_MS) };
+  } else if (standby.step === 'taking' && standby.job === job.id) {
+    turn.log('info', `${mirrorSet(standby.set)} HA resource acquisition completed (standby).`);
+    turn.log('info', `Standby resource acquisition done [${standby.set}].`);
+    for (const kind of kindsOf(mirrorSet(standby.set))) turn.workDone(kind, 'auto_failback');
+    state.standby = { step: 'not' };
+    // The report goes first: 3.0.6 sees it so, since it numbers `done` first but transmits it last.
+    turn.report();
+    turn.send(askMessage(standby.set, 'done'));
+  }
+}
+
+/** The time allowed for the present step is over. */
+export function onStandbyTimeout(turn: Turn): void {
+  const { state } = turn;
+  turn.log('WARN', 'No reply to standby request.  Standby request cancelled.');
+  if (state.standby.step === 'asked') askAgain(turn, state.standby.origin);
+  if (state.other !== null) state.other.stable = true;
+  state.standby = { step: 'not' };
+  turn.report();
+}
+
+/** Remembers a request of our own that came to nothing. */
+function askAgain(turn: Turn, origin: AskOrigin | null): void {
+  const { state } = turn;
+  if (origin === null) return;
+  state.deadlines.retryMs = turn.in(RETRY_MS);
+  if (origin.why === 'failback') state.needsFailback = true;
+  else {
+    state.offers.add(origin.kind);
+    for (const group of groupsOf(state.groups, origin.kind)) group.offered = false;
+  }
+}
+
+/** Ends an exchange whose other half is gone. Jobs that run go on; what they give is counted when they are done. */
+export function cancelStandby(turn: Turn): void {
+  turn.state.standby = { step: 'not' };
+}
+
+/**
+ * The other node began a new life in the middle of an exchange. What it was to get is in nobody's hands now: the groups that prefer this
+ * node are taken back at once, and the others as well as long as they may still run here (the new life could start them otherwise).
+ */
+export function restartStandby(turn: Turn): void {
+  const { standby } = turn.state;
+  if (standby.step === 'not') return;
+  cancelStandby(turn);
+  if (standby.step === 'asked') askAgain(turn, standby.origin);
+  if (standby.step === 'giving') {
+    turn.state.needsFailback = true;
+    turn.acquire(standby.set, 'standby');
+  } else if (standby.step === 'given' && standby.set !== 'foreign') turn.acquire('local', 'standby');
+}
+
+/**
+ * A report came from a node that we wait for: when it says, later than it can be waiting for our word, that it is stable and holds the set
+ * as before, then it has given its request up (our agreement was lost, or came too late).
+ */
+export function noticeWithdrawal(turn: Turn): void {
+  const { state } = turn;
+  const { standby, other } = state;
+  if (standby.step !== 'waiting' || other === null || !other.stable) return;
+  if (turn.nowMs < ms(standby.sinceMs + AGREE_MS) || minus(standby.set, other.holding) !== 'none') return;
+  turn.log('WARN', `${other.name} did not go standby [${standby.set}].  Standby request cancelled.`);
+  state.standby = { step: 'not' };
+}

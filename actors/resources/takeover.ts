@@ -1,0 +1,157 @@
+/**
+ * The other node is gone, by death or by its own will: everything becomes ours (resources.md sections 5 and 6).
+ */
+import { keysOf } from './groups.ts';
+import { minus, mirrorSet } from './holdings.ts';
+import { shutdoneMessage, stonithMessage } from './messages.ts';
+import { settle } from './negotiation.ts';
+import { cancelStandby } from './standby.ts';
+import type { Turn } from './turn.ts';
+import type { GroupOutcome, Job } from './types.ts';
+
+/**
+ * The other node was declared dead.
+ *
+ * @param wasHeard false when it was never heard since our own start: it may hold resources all the same
+ */
+export function acceptDeath(turn: Turn, wasHeard: boolean): void {
+  const { state } = turn;
+  const other = state.other;
+  if (other === null) return;
+  const gaveUp = wasHeard && other.holding === 'none';
+  other.alive = false;
+  other.reported = false;
+  other.leaving = false;
+  if (state.standby.step !== 'not') {
+    turn.log('info', 'Cancelling pending standby operation');
+    cancelStandby(turn);
+  }
+  state.needsFailback = true;
+  if (gaveUp) {
+    turn.log('info', `Dead node ${other.name} gave up resources.`);
+    turn.send(stonithMessage(other.name, 'unneeded'));
+  } else {
+    turn.send(stonithMessage(other.name, 'n_stnth'));
+    turn.log('WARN', 'No STONITH device configured.');
+    turn.log('WARN', 'Shared disks are not protected.');
+  }
+  if (state.phase === 'shutdown') return;
+  if (gaveUp && state.claims === 'all') other.stable = true;
+  else takeOver(turn, 'dead');
+}
+
+/** The other node has released everything and leaves: what it held is taken without waiting for its silence. */
+export function onShutdone(turn: Turn): void {
+  const { state } = turn;
+  const other = state.other;
+  if (other === null || state.phase === 'init') return;
+  turn.log('info', `Received shutdown notice from '${other.name}'.`);
+  other.holding = 'none';
+  other.leaving = true;
+  if (state.standby.step !== 'not' && state.phase !== 'shutdown') cancelStandby(turn);
+  takeOver(turn, 'left');
+}
+
+function takeOver(turn: Turn, why: 'dead' | 'left'): void {
+  const { state } = turn;
+  const other = state.other;
+  if (other === null) return;
+  if (state.phase === 'shutdown') {
+    turn.log('info', 'Resource takeover cancelled - shutdown in progress.');
+    return;
+  }
+  if (state.crippled) {
+    turn.log(
+      'CRIT',
+      `Resources of ${other.name} are not acquired: this node could not stop a resource and needs a reboot.`,
+    );
+    return;
+  }
+  turn.log('info', `Resources being acquired from ${other.name}.`);
+  turn.event({ event: 'takeover.begun', from: other.name });
+  other.holding = 'none';
+  other.stable = true;
+  state.takeoverFrom = other.name;
+  const missing = minus('all', state.claims);
+  const localRuns = turn.holdsReally('local');
+  if (turn.legacy || why === 'dead' || missing === 'none' || !localRuns) ownGroups(turn);
+  else {
+    // Heartbeat names the wrong kind here, and says it before anything ran; operators know these lines.
+    const kind = mirrorSet(missing);
+    turn.log('info', `acquire ${kind} HA resources (standby).`);
+    ownGroups(turn);
+    turn.log('info', `${kind} HA resource acquisition completed (standby).`);
+    turn.log('info', 'Standby resource acquisition done [all].');
+  }
+  turn.script('harc', `info: Running ${state.config.configDir}/rc.d/status status`);
+  if (state.phase === 'starting' || state.phase === 'both-starting') state.phase = 'reported';
+  turn.acquire('foreign', 'takeover');
+  if (!localRuns) turn.acquire('local', 'own');
+}
+
+/** The forced acquisition of the own groups that goes with every takeover: a report, and the jobs only where something does not run. */
+function ownGroups(turn: Turn): void {
+  const { state } = turn;
+  const keys = keysOf(state.groups, 'local');
+  state.claims = 'all';
+  if (keys.length === 0) turn.log('info', `No local resources [${state.config.self}] to acquire.`);
+  else turn.log('info', 'Local Resource acquisition completed.');
+  turn.report({ stable: true, info: 'req_our_resources()' });
+  turn.workDone('local', turn.legacy ? 'req_our_resources' : 'T_RESOURCES(us)');
+}
+
+/** The dead or departed node's groups have been tried. */
+export function onTakeoverDone(turn: Turn, job: Job, outcomes: readonly GroupOutcome[]): void {
+  const { state } = turn;
+  const from = state.takeoverFrom;
+  if (from === null) return;
+  const failed = outcomes.filter((outcome) => outcome.result === 'failed' || outcome.result === 'stuck');
+  for (const outcome of failed) turn.script('mach_down', `ERROR: Takeover of resource group ${outcome.key} failed.`);
+  state.takeoverFrom = null;
+  if (!turn.legacy && (failed.length < job.keys.length || job.keys.length === 0)) {
+    turn.script('mach_down', 'info: /usr/share/heartbeat/mach_down: nice_failback: foreign resources acquired');
+  }
+  turn.script('mach_down', `info: mach_down takeover complete for node ${from}.`);
+  turn.event({ event: 'takeover.ended', from });
+  state.needsFailback = true;
+  if (state.phase === 'shutdown') return;
+  if (!turn.legacy) {
+    turn.log('info', 'mach_down takeover complete.');
+    if (state.other !== null && !state.other.alive) state.other.stable = true;
+    turn.report({ stable: true, info: 'mach_down' });
+  }
+  turn.workDone('foreign', turn.legacy ? 'status' : 'mach_down');
+  settle(turn);
+}
+
+/** A graceful stop: everything goes down, and the other node is told only when it is. */
+export function giveUpAll(turn: Turn): void {
+  const { state } = turn;
+  if (state.phase === 'shutdown') return;
+  if (turn.isBusy) turn.log('WARN', 'Shutdown delayed until current resource activity finishes.');
+  state.phase = 'shutdown';
+  state.standby = { step: 'not' };
+  state.takeoverFrom = null;
+  state.offers.clear();
+  state.claims = 'none';
+  if (state.joined) turn.report({ stable: false, info: 'shutdown' });
+  turn.log('info', 'Giving up all HA resources.');
+  turn.release('all', 'shutdown');
+}
+
+/** Everything that could be stopped is stopped. */
+export function onAllReleased(turn: Turn, outcomes: readonly GroupOutcome[]): void {
+  const { state } = turn;
+  const stuck = outcomes.filter((outcome) => outcome.result === 'stuck').map((outcome) => outcome.key);
+  if (stuck.length === 0) {
+    turn.log('info', 'All HA resources relinquished.');
+    if (state.joined) turn.send(shutdoneMessage);
+  } else {
+    turn.log(
+      'CRIT',
+      `Not all HA resources are relinquished (${stuck.join(' ')}): the other node is not told to take them.`,
+    );
+    turn.report({ stable: false });
+  }
+  turn.effects.push({ type: 'released', stuck });
+}

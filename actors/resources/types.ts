@@ -1,0 +1,160 @@
+/**
+ * What goes into and comes out of the resource core: inputs, effects, and the state between them. Plain data throughout.
+ */
+import type { Settings } from '../../conf/settings.ts';
+import type { Severity } from '../../runtime/log.ts';
+import type { FieldList } from '../../runtime/message/message.ts';
+import type { Ms, NodeName } from '../../runtime/units.ts';
+import type { Happening } from '../events.ts';
+import type { MembershipEvent } from '../protocols.ts';
+import type { Groups } from './groups.ts';
+import type { Holding, Kind, ResourceSet } from './holdings.ts';
+
+/** What the core needs to know of the configuration. */
+export type ResourcesConfig = Pick<Settings, 'self' | 'nodes' | 'groups' | 'autoFailback' | 'configDir'>;
+
+/** Why the engine is asked to do something: it decides what is logged, and what the completion means. */
+export type Why =
+  /** Our own groups, after the negotiation. */
+  | 'own'
+  /** The groups of a node that died or left. */
+  | 'takeover'
+  /** The standby protocol, either side. */
+  | 'standby'
+  /** We leave. */
+  | 'shutdown'
+  /** The other node holds them too. */
+  | 'double-holding'
+  /** Groups that we do not claim must not be running here. */
+  | 'verify-idle'
+  /** Legacy: the owner asked for its group. */
+  | 'ip-request'
+  /** Legacy: the other node let us have our group. */
+  | 'ip-request-resp';
+
+/** What became of one group of a job. */
+export type GroupOutcome =
+  | { readonly key: string; readonly result: 'held' }
+  /** A resource did not start; the group was stopped again, completely. */
+  | { readonly key: string; readonly result: 'failed'; readonly resource: string }
+  /** Nothing of the group runs here. `wasHeld`: something did before. */
+  | { readonly key: string; readonly result: 'released'; readonly wasHeld: boolean }
+  /** A resource could not be stopped: it may still run here. */
+  | { readonly key: string; readonly result: 'stuck'; readonly resource: string }
+  /** A later job took the group over before this one began with it. */
+  | { readonly key: string; readonly result: 'skipped' };
+
+export type ResourcesInput =
+  | MembershipEvent
+  /** From the MCP: a graceful stop. */
+  | { readonly type: 'give-up-all' }
+  /** From an operator: give the set up (`standby`), or ask the other node to give the set, as seen from here, to us (`takeover`). */
+  | { readonly type: 'standby' | 'takeover'; readonly set: ResourceSet }
+  /** From the engine: an acquire, release or probe is finished; one outcome for each of its keys. */
+  | { readonly type: 'job-done'; readonly job: number; readonly outcomes: readonly GroupOutcome[] }
+  /** {@link ResourcesState.deadlines} has come. */
+  | { readonly type: 'timer' };
+
+export type ResourcesEffect =
+  /** To membership: a cluster message without envelope. */
+  | { readonly type: 'send'; readonly fields: FieldList }
+  /** To the engine; jobs run one at a time in the order of their numbers. `probe` only asks whether the groups are held. */
+  | {
+      readonly type: 'acquire' | 'release' | 'probe';
+      readonly job: number;
+      readonly keys: readonly string[];
+      readonly why: Why;
+    }
+  /** One log line; `tag` makes it a line of one of Heartbeat's scripts, e.g. `mach_down(default)`. */
+  | { readonly type: 'log'; readonly severity: Severity; readonly text: string; readonly tag?: string }
+  | { readonly type: 'event'; readonly happening: Happening; readonly atMs: Ms }
+  /** Everything is given up; the node may leave. `stuck`: groups that could not be stopped, so that the other node was told nothing. */
+  | { readonly type: 'released'; readonly stuck: readonly string[] }
+  /** Groups could not be stopped: only a reboot makes sure that they do not run. */
+  | { readonly type: 'reboot-required'; readonly keys: readonly string[] };
+
+/** Heartbeat's resource states 0 to 5, in their order (the number appears in its error texts). */
+export const PHASES = ['init', 'starting', 'both-starting', 'reported', 'stable', 'shutdown'] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** Why we asked for a standby ourselves: an automatic failback, or a kind that the other node should try since it does not start here. */
+export type AskOrigin = { readonly why: 'failback' } | { readonly why: 'offer'; readonly kind: Kind };
+
+/** The standby protocol, one exchange at a time. */
+export type StandbyState =
+  | { readonly step: 'not' }
+  /** We asked, and wait for the other's word. */
+  | { readonly step: 'asked'; readonly set: ResourceSet; readonly deadlineMs: Ms; readonly origin: AskOrigin | null }
+  /** We are releasing. */
+  | { readonly step: 'giving'; readonly set: ResourceSet; readonly job: number }
+  /** We have released, and wait for the other to have acquired. */
+  | { readonly step: 'given'; readonly set: ResourceSet; readonly deadlineMs: Ms }
+  /** The other asked, we agreed and wait for its release. */
+  | { readonly step: 'waiting'; readonly set: ResourceSet; readonly deadlineMs: Ms; readonly sinceMs: Ms }
+  /** We are acquiring. `set` is still the set as the other calls it. */
+  | { readonly step: 'taking'; readonly set: ResourceSet; readonly job: number };
+
+/** What we know of the other node. */
+export interface OtherNode {
+  readonly name: NodeName;
+  alive: boolean;
+  /** What it claims, from its own point of view. */
+  holding: Holding;
+  /** It said that its own work is finished; true as well while it is dead, when there is nothing to wait for. */
+  stable: boolean;
+  /** It has sent a full report since it came (back). */
+  reported: boolean;
+  /** It said that it leaves. */
+  leaving: boolean;
+  /** Number of its newest report; older ones that arrive later are ignored. */
+  sequence: number;
+}
+
+/** An engine job that has not reported yet. */
+export interface Job {
+  readonly id: number;
+  readonly verb: 'acquire' | 'release' | 'probe';
+  readonly why: Why;
+  readonly keys: readonly string[];
+}
+
+export interface ResourcesState {
+  readonly config: ResourcesConfig;
+  readonly groups: Groups;
+  /** Null in a cluster of one node. */
+  readonly other: OtherNode | null;
+  phase: Phase;
+  /** What we claim: holding, or about to. It follows what the engine reports. */
+  claims: Holding;
+  standby: StandbyState;
+  takeoverFrom: NodeName | null;
+  needsFailback: boolean;
+  /** Kinds in which a group failed to start here and that the other node should try. */
+  readonly offers: Set<Kind>;
+  /** A request of our own that was sent and has not come back to us yet. */
+  asking: AskOrigin | null;
+  /** A group could not be stopped: nothing more is acquired on this node. */
+  crippled: boolean;
+  readonly jobs: Map<number, Job>;
+  nextJob: number;
+  /** Instants at which `timer` is due [ms, monotonic]; null: not set. */
+  readonly deadlines: {
+    settleMs: Ms | null;
+    /** Not before this a failback or an offer is tried again. */
+    retryMs: Ms | null;
+    yieldMs: Ms | null;
+    adoptMs: Ms | null;
+  };
+  /** Startup work, for the line `Initial resource acquisition complete`. */
+  readonly work: { local: boolean; foreign: boolean; told: boolean };
+  /** Audit lines that are true at present: each is logged when it becomes true. */
+  audit: ReadonlySet<string>;
+  /** A death that was told before communication was up: `wasHeard` of it. */
+  earlyDeath: { readonly wasHeard: boolean } | null;
+  /** The holding that was last emitted as an event. */
+  shownHolding: Holding;
+  /** We were active in the cluster: only then is there anybody to tell that we leave. */
+  joined: boolean;
+  /** The last report that we sent. */
+  told: { readonly holding: Holding; readonly stable: boolean };
+}

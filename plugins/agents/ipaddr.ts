@@ -1,0 +1,336 @@
+/**
+ * The built-in agent behind the resource names `IPaddr` and `IPaddr2`: takes and releases an IPv4 address in well under a millisecond,
+ * without starting a program.
+ *
+ * The address looks as if Heartbeat's own script had made it (alias label, netmask, broadcast), so `ifconfig` and that script see it as
+ * theirs, and either may stop what the other has started. It is announced by gratuitous ARP, the first frame before `start` returns.
+ *
+ * What counts as up: any entry of that address on the wanted interface (on any but loopback when none is written), alias or not.
+ * `start` accepts it as it is; `stop` removes it, with one exception: an address that looks like the machine's own (no alias label, and
+ * leased or the first of its interface) is left alone with a warning, since removing it would cut the machine off. An alias that is
+ * found on another interface than the one written is removed too: the address must be free for the other node.
+ *
+ * ```ts
+ * const agent = new AddressAgent({ script: 'IPaddr', log: (tag, line) => log.script(tag, process.pid, line) });
+ * const result = agent.start(['10.77.0.200/24/eth0']); // { exitCode: 0, output: 'INFO:  Success\n', … }
+ * agent.stop(['10.77.0.200/24/eth0']);
+ * agent.close();
+ * ```
+ */
+import { type Clock, SystemClock, type Timer } from '../../runtime/clock.ts';
+import { SystemCallError } from '../../runtime/errors.ts';
+import { type ArpKind, sendGratuitousArp } from '../../runtime/sys/arp.ts';
+import { formatIpv4, type Ipv4, maskOf } from '../../runtime/sys/ipv4.ts';
+import {
+  type Address,
+  type AddressChange,
+  type Link,
+  linkLoopback,
+  linkUp,
+  type Route,
+} from '../../runtime/sys/netlink.core.ts';
+import {
+  addAddress,
+  deleteAddress,
+  listAddresses,
+  listLinks,
+  listRoutes,
+  type NetlinkResult,
+  setLinkUp,
+} from '../../runtime/sys/netlink.ts';
+import { ms } from '../../runtime/units.ts';
+import type { AgentAction, AgentResult } from './agent.ts';
+import {
+  type AddressSpec,
+  announces,
+  chooseInterface,
+  dependants,
+  findAddress,
+  freeLabel,
+  ifconfigLine,
+  isMachinesOwn,
+  parseAddress,
+} from './ipaddr.core.ts';
+
+/** The part of the kernel that the agent uses; tests give their own. */
+export interface AddressSystem {
+  listLinks(): readonly Link[];
+  listAddresses(): readonly Address[];
+  listRoutes(): readonly Route[];
+  addAddress(change: AddressChange): NetlinkResult;
+  deleteAddress(change: AddressChange): NetlinkResult;
+  setLinkUp(linkIndex: number): NetlinkResult;
+  /** Sends one frame; throws SystemCallError. */
+  announce(kind: ArpKind, address: Ipv4, link: Link): void;
+}
+
+const kernel: AddressSystem = {
+  listLinks,
+  listAddresses,
+  listRoutes,
+  addAddress,
+  deleteAddress,
+  setLinkUp,
+  announce: sendGratuitousArp,
+};
+
+export interface AddressAgentOptions {
+  /** The name in haresources; it appears in the log's tag only. */
+  readonly script?: 'IPaddr' | 'IPaddr2';
+  /** Takes lines as the script logs them: tag `IPaddr(IPaddr_10.77.0.200)`, text `INFO:  Success`. */
+  readonly log?: (tag: string, line: string) => void;
+  readonly clock?: Clock;
+  readonly system?: AddressSystem;
+}
+
+/** Frames of one announcement, request and reply in turn, and the time between two [ms]: as Heartbeat's send_arp. */
+const announcementFrames = 20;
+const announcementPauseMs = 250;
+
+const scopeGlobal = 0;
+const scopeHost = 254;
+
+/** What a script's wrapper prints for an exit code (two blanks, as the original). */
+const resultLines: Readonly<Record<number, string>> = {
+  0: 'INFO:  Success',
+  1: 'ERROR:  Generic error',
+  2: 'ERROR:  Illegal argument',
+  4: 'ERROR:  User had insufficient privilege',
+  6: 'ERROR:  Program is not configured',
+  7: 'INFO:  Resource is stopped',
+};
+
+/** How an operation ends: its exit code, and why when it failed. */
+interface Ending {
+  readonly exitCode: number;
+  readonly reason?: string;
+}
+
+const done: Ending = { exitCode: 0 };
+
+/** Exit code 4 for a missing right, else 1. */
+function failedBy(errno: string, what: string): Ending {
+  const missingRight = errno === 'EPERM' || errno === 'EACCES';
+  return {
+    exitCode: missingRight ? 4 : 1,
+    reason: `ERROR: cannot ${what}: ${errno}${missingRight ? ': run as root, or with CAP_NET_ADMIN and CAP_NET_RAW' : ''}`,
+  };
+}
+
+/**
+ * Whether `stop` removes an entry: never what looks like the machine's own; on another interface than the one written (haresources was
+ * changed while it was up) only an alias, and nothing on loopback, where a load balancer's servers have service addresses for good.
+ */
+function mayRemove(
+  entry: Address,
+  addresses: readonly Address[],
+  link: Link | undefined,
+  kind: 'here' | 'elsewhere',
+): boolean {
+  if (isMachinesOwn(entry, addresses)) return false;
+  return kind === 'here' || (entry.label.includes(':') && ((link?.flags ?? 0) & linkLoopback) === 0);
+}
+
+export class AddressAgent {
+  readonly #script: string;
+  readonly #log: (tag: string, line: string) => void;
+  readonly #clock: Clock;
+  readonly #system: AddressSystem;
+  readonly #announcements = new Map<Ipv4, Timer>();
+
+  constructor(options: AddressAgentOptions = {}) {
+    this.#script = options.script ?? 'IPaddr';
+    this.#log = options.log ?? (() => undefined);
+    this.#clock = options.clock ?? new SystemClock();
+    this.#system = options.system ?? kernel;
+  }
+
+  /** Takes the address and announces it. Success when it is up already (then without an announcement, as the original). */
+  start(args: readonly string[]): AgentResult {
+    return this.#run('start', args, (spec, log) => this.#start(spec, log));
+  }
+
+  /** Releases the address and ends its announcement. Success when it is not up. */
+  stop(args: readonly string[]): AgentResult {
+    return this.#run('stop', args, (spec, log) => this.#stop(spec, log));
+  }
+
+  /** 0 and `INFO:  Running OK`, 7 and `INFO:  Resource is stopped`, or 1 when it is up on another interface than the one written. */
+  status(args: readonly string[]): AgentResult {
+    return this.#run('status', args, (spec) => this.#status(spec));
+  }
+
+  /** Whether frames of an announcement are still to be sent. */
+  get announcing(): boolean {
+    return this.#announcements.size > 0;
+  }
+
+  /** Ends all announcements; addresses stay as they are. */
+  close(): void {
+    for (const timer of this.#announcements.values()) timer.cancel();
+    this.#announcements.clear();
+  }
+
+  /** Parses, runs, and makes the result that the original's wrapper would print and log. */
+  #run(
+    action: AgentAction,
+    args: readonly string[],
+    operate: (spec: AddressSpec, log: (line: string) => void) => Ending,
+  ): AgentResult {
+    const startMs = this.#clock.now();
+    const parsed = parseAddress(args);
+    const tag = `${this.#script}(${this.#script}_${args[0]?.split('/')[0] ?? ''})`;
+    const log = (line: string): void => this.#log(tag, line);
+    const ending = parsed.ok
+      ? this.#guard(() => operate(parsed.spec, log))
+      : { exitCode: parsed.exitCode, reason: `ERROR: ${parsed.message}` };
+    const result =
+      action === 'status' && ending.exitCode === 0
+        ? 'INFO:  Running OK'
+        : (resultLines[ending.exitCode] ?? `ERROR:  Unknown error: ${ending.exitCode}`);
+    if (ending.reason !== undefined) log(ending.reason);
+    log(result);
+    // The engine reads the output of `status` for words like "running": it gets the result line only, as from the original.
+    const reason = ending.reason === undefined || action === 'status' ? '' : `${ending.reason}\n`;
+    return {
+      exitCode: ending.exitCode,
+      output: `${reason}${result}\n`,
+      timedOut: false,
+      durationMs: this.#clock.now() - startMs,
+    };
+  }
+
+  #guard(operate: () => Ending): Ending {
+    try {
+      return operate();
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      return { exitCode: 1, reason: `ERROR: ${error.message}` };
+    }
+  }
+
+  #status(spec: AddressSpec): Ending {
+    const found = findAddress(this.#system.listAddresses(), this.#system.listLinks(), spec);
+    if (found.kind === 'absent') return { exitCode: 7 };
+    if (found.kind === 'here') return done;
+    return { exitCode: 1, reason: this.#elsewhere(spec, found.onDevice) };
+  }
+
+  #elsewhere(spec: AddressSpec, onDevice: string): string {
+    return `ERROR: ${formatIpv4(spec.address)} is running an interface (${onDevice}) instead of the configured one${spec.device === null ? '' : ` (${spec.device})`}`;
+  }
+
+  #start(spec: AddressSpec, log: (line: string) => void): Ending {
+    const links = this.#system.listLinks();
+    const addresses = this.#system.listAddresses();
+    const ip = formatIpv4(spec.address);
+    const found = findAddress(addresses, links, spec);
+    if (found.kind === 'elsewhere') return { exitCode: 1, reason: this.#elsewhere(spec, found.onDevice) };
+    if (found.kind === 'here') {
+      const own = found.places.find((entry) => isMachinesOwn(entry, addresses));
+      if (own !== undefined)
+        log(
+          `WARNING: ${ip} looks like this machine's own address (label ${own.label}): it counts as started, and stop will leave it`,
+        );
+      return done;
+    }
+    const placement = chooseInterface(spec.device === null ? this.#system.listRoutes() : [], links, spec);
+    if (!placement.ok) return { exitCode: placement.exitCode, reason: placement.message };
+    const { link, prefixLength } = placement;
+    if (placement.calculated) log(`INFO: Using calculated nic for ${ip}: ${link.name}`);
+    log(`INFO: Using calculated netmask for ${ip}: ${formatIpv4(maskOf(prefixLength))}`);
+    const label = spec.label ?? freeLabel(link.name, addresses);
+    log(`INFO: eval ${ifconfigLine(label ?? link.name, spec, placement)}`);
+    if ((link.flags & linkUp) === 0) {
+      // ifconfig sets the interface up as well.
+      const up = this.#system.setLinkUp(link.index);
+      if (!up.ok) return failedBy(up.errno, `set interface ${link.name} up`);
+    }
+    const added = this.#system.addAddress({
+      linkIndex: link.index,
+      address: spec.address,
+      prefixLength,
+      // In a subnet of one or two addresses the highest is a host: a broadcast route to it would make that host unreachable.
+      broadcast: prefixLength >= 31 && spec.broadcast === null ? null : placement.broadcast,
+      label,
+      scope: spec.address >>> 24 === 127 ? scopeHost : scopeGlobal,
+    });
+    if (!added.ok && added.errno !== 'EEXIST')
+      return failedBy(added.errno, `add ${ip}/${prefixLength} to ${link.name}`);
+    if (announces(link)) this.#announce(spec.address, link, log);
+    return done;
+  }
+
+  /** Sends the first frame now and the others on timers at fixed times, so that a slow one does not delay the rest. */
+  #announce(address: Ipv4, link: Link, log: (line: string) => void): void {
+    const startMs = this.#clock.now();
+    let failed = false;
+    const frame = (number: number): void => {
+      try {
+        this.#system.announce(number % 2 === 0 ? 'request' : 'reply', address, link);
+      } catch (error) {
+        if (!(error instanceof SystemCallError)) throw error;
+        if (!failed) log(`WARNING: gratuitous ARP for ${formatIpv4(address)} on ${link.name} failed: ${error.message}`);
+        failed = true;
+      }
+      const next = number + 1;
+      if (next === announcementFrames) this.#announcements.delete(address);
+      else
+        this.#announcements.set(
+          address,
+          this.#clock.setTimer(ms(startMs + next * announcementPauseMs), () => frame(next)),
+        );
+    };
+    this.#cancelAnnouncement(address);
+    frame(0);
+  }
+
+  #cancelAnnouncement(address: Ipv4): void {
+    this.#announcements.get(address)?.cancel();
+    this.#announcements.delete(address);
+  }
+
+  #stop(spec: AddressSpec, log: (line: string) => void): Ending {
+    this.#cancelAnnouncement(spec.address);
+    const links = this.#system.listLinks();
+    const addresses = this.#system.listAddresses();
+    const found = findAddress(addresses, links, spec);
+    if (found.kind === 'absent') return done;
+    const ip = formatIpv4(spec.address);
+    for (const entry of found.places) {
+      const link = links.find((candidate) => candidate.index === entry.linkIndex);
+      const device = link?.name ?? `interface ${entry.linkIndex}`;
+      if (!mayRemove(entry, addresses, link, found.kind)) {
+        log(
+          `WARNING: ${ip} on ${device} (label ${entry.label}) was not made by this agent: not removed. If it belongs to the resource, remove it by hand`,
+        );
+        continue;
+      }
+      log(`INFO: ifconfig ${entry.label} down`);
+      const removed = this.#remove(entry, addresses, log);
+      if (!removed.ok) return failedBy(removed.errno, `remove ${ip}/${entry.prefixLength} from ${device}`);
+    }
+    return done;
+  }
+
+  /** Deletes one entry and puts back the addresses that the kernel deleted with it. */
+  #remove(entry: Address, before: readonly Address[], log: (line: string) => void): NetlinkResult {
+    const deleted = this.#system.deleteAddress({ ...entry, broadcast: null });
+    // Gone meanwhile is as good.
+    if (!deleted.ok && deleted.errno !== 'EADDRNOTAVAIL' && deleted.errno !== 'ENODEV') return deleted;
+    const kin = dependants(entry, before);
+    if (kin.length === 0) return { ok: true };
+    const after = this.#system.listAddresses();
+    for (const lost of kin) {
+      if (after.some((candidate) => candidate.linkIndex === lost.linkIndex && candidate.address === lost.address))
+        continue;
+      const restored = this.#system.addAddress(lost);
+      log(
+        restored.ok
+          ? `INFO: ${lost.label} ${formatIpv4(lost.address)} put back: the kernel had removed it with ${entry.label}`
+          : `ERROR: ${lost.label} ${formatIpv4(lost.address)} was removed by the kernel with ${entry.label} and could not be put back: ${restored.errno}`,
+      );
+    }
+    return { ok: true };
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * The contract of a medium plugin: one way to send to and hear from the other nodes. `actors/medium.ts` hosts them.
+ *
+ * A plugin moves datagrams and knows nothing of messages: framing, signatures and the link's state are the actor's. Each file of this
+ * folder exports one `plugin`.
+ */
+import type { MediumSpec } from '../../conf/settings.ts';
+import { MediumError } from '../../runtime/errors.ts';
+import type { Severity } from '../../runtime/log.ts';
+import type { Ms } from '../../runtime/units.ts';
+
+/** What the host of a medium does with what it hears. */
+export interface MediumHandlers {
+  /**
+   * @param bytes   one datagram; the callee may keep it
+   * @param heardMs monotonic time at which this thread had it [ms], comparable between threads
+   */
+  onDatagram(bytes: Uint8Array, heardMs: Ms): void;
+  /** The medium cannot go on by itself and should be closed. A pulled cable is not that: see {@link MediumCounters.sendState}. */
+  onError(error: MediumError): void;
+}
+
+/** Takes the lines that Heartbeat logs for its media, without the `glib: ` that its log puts before them. */
+export type MediumLog = (severity: Severity, text: string) => void;
+
+/** Counts since opening; read at any time. */
+export interface MediumCounters {
+  readonly sent: number;
+  readonly sentBytes: number;
+  /** Datagrams that the kernel refused: each is lost, the next is tried anew. */
+  readonly sendErrors: number;
+  readonly received: number;
+  readonly receivedBytes: number;
+  readonly receiveErrors: number;
+  /** How often the interface was removed and found again. */
+  readonly reattached: number;
+  /** Whether the last datagram went out; a change is logged once, not for every packet. */
+  readonly sendState: { readonly ok: true } | { readonly ok: false; readonly errno: string; readonly sinceMs: Ms };
+}
+
+export interface OpenMedium {
+  /** Sends one datagram to all nodes that this medium reaches. Never waits, never throws: failures are counted. */
+  send(bytes: Uint8Array): void;
+  /** Ends receiving and resolves when all descriptors are closed; the medium can be opened again at once. */
+  close(): Promise<void>;
+  /** One line for operators: `bcast eth0 to 10.77.0.255 port 694`. */
+  describe(): string;
+  readonly counters: MediumCounters;
+}
+
+/** How opening treats a port that is in use. */
+export interface MediumOpenOptions {
+  /** How often binding is tried (default: as Heartbeat, 10; 50 for mcast). */
+  readonly bindAttempts?: number;
+  /** Pause between the tries [ms, default 1000]. */
+  readonly bindRetryMs?: number;
+}
+
+/** The specs of one kind. */
+export type SpecOf<K extends MediumSpec['kind']> = Extract<MediumSpec, { readonly kind: K }>;
+
+export interface MediumPlugin {
+  readonly type: 'medium';
+  readonly name: string;
+  /** The ha.cf directives that it serves. */
+  readonly kinds: readonly MediumSpec['kind'][];
+  /** Opens the medium. Throws MediumError (details `link`, `errno`) that says what to do; HB_MEDIUM_PLUGIN for a spec of another kind. */
+  open(spec: MediumSpec, handlers: MediumHandlers, log: MediumLog, options?: MediumOpenOptions): Promise<OpenMedium>;
+}
+
+/** Makes a plugin from an `open` for specs of its own kinds. */
+export function defineMedium<const K extends MediumSpec['kind']>(definition: {
+  readonly name: string;
+  readonly kinds: readonly K[];
+  readonly open: (
+    spec: SpecOf<K>,
+    handlers: MediumHandlers,
+    log: MediumLog,
+    options: MediumOpenOptions,
+  ) => Promise<OpenMedium>;
+}): MediumPlugin {
+  const { name, kinds, open } = definition;
+  const serves = (spec: MediumSpec): spec is SpecOf<K> => kinds.some((kind) => kind === spec.kind);
+  return {
+    type: 'medium',
+    name,
+    kinds,
+    open: async (spec, handlers, log, options = {}) => {
+      if (!serves(spec))
+        throw new MediumError('HB_MEDIUM_PLUGIN', `the ${name} plugin cannot open a ${spec.kind} medium`, {
+          link: spec.link,
+          kind: spec.kind,
+        });
+      return open(spec, handlers, log, options);
+    },
+  };
+}
+
+/** A medium that could not be opened: `what` says what happened and what to do. */
+export function openError(link: string, errno: string, what: string, cause?: unknown): MediumError {
+  return new MediumError('HB_MEDIUM_OPEN', what, { link, errno }, cause === undefined ? {} : { cause });
+}

@@ -1,0 +1,135 @@
+/** `systole start`: checks everything that can be checked, then runs the node, in the background or as this process. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as v from 'valibot';
+import { sibling } from '../../module-url.ts';
+import type { Directories } from '../directories.ts';
+import { type ExitCode, exitCode } from '../exit-codes.ts';
+import type { Io } from '../io.ts';
+
+export interface StartOptions extends Directories {
+  readonly foreground: boolean;
+  readonly logFormat: 'text' | 'json';
+}
+
+/**
+ * V8 settings of the daemon: a small young generation keeps collections short and memory low. One background thread of V8 is
+ * enough for code as small as ours; more would compete with the beating threads for two cores.
+ */
+const v8Flags = ['--max-semi-space-size=2', '--v8-pool-size=1'];
+
+/** The command line of the daemon process, and its environment. Also used by the demo. */
+export function daemonCommand(options: StartOptions): { file: string; args: string[]; env: NodeJS.ProcessEnv } {
+  return {
+    file: process.execPath,
+    args: [
+      ...v8Flags,
+      '--disable-warning=ExperimentalWarning',
+      fileURLToPath(sibling(import.meta.url, '../heartbeatd.ts')),
+      '--config-dir',
+      options.configDir,
+      '--state-dir',
+      options.stateDir,
+      '--run-dir',
+      options.runDir,
+      '--log-format',
+      options.logFormat,
+      ...(options.foreground ? ['--foreground'] : []),
+    ],
+    // Compiled code of all threads is cached: workers start faster and need a third of the memory (they load no TypeScript stripper).
+    env: { ...process.env, NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? compileCacheDir() },
+  };
+}
+
+/** A directory of our own user's: a shared one in /tmp would let others plant code for root. */
+function compileCacheDir(): string {
+  const uid = process.getuid?.() ?? 0;
+  return uid === 0 ? '/var/cache/systole' : join(process.env['XDG_CACHE_HOME'] ?? process.env['HOME'] ?? tmpdir(), '.cache', 'systole');
+}
+
+const started = v.union([
+  v.object({ ready: v.literal(true), pid: v.number() }),
+  v.object({ ready: v.literal(false), exitCode: v.number(), lines: v.array(v.string()) }),
+]);
+
+/** How long a node may take to beat [ms]; it takes well under 2 s, a machine under full load a few times that. */
+const readyDeadlineMs = 60_000;
+
+/**
+ * Starts a node.
+ *
+ * In the foreground this process becomes the daemon and never returns. In the background it returns when the node beats, or when it
+ * has failed: then nothing is left running.
+ *
+ * @returns 0 beating; any code of `exitCode` with the reason on standard error
+ */
+export async function runStart(options: StartOptions, io: Io): Promise<ExitCode> {
+  const command = daemonCommand(options);
+  if (options.foreground) {
+    // The same process goes on, so a service manager keeps the pid that it started.
+    process.removeAllListeners('warning');
+    process.on('warning', () => undefined);
+    process.execve?.(command.file, [command.file, ...command.args], command.env);
+    io.err('systole start: this Node.js cannot replace the process: Node 24.12 or newer is needed\n');
+    return exitCode.general;
+  }
+  const lastWords = openLastWords(options.runDir);
+  const child = spawn(command.file, command.args, {
+    detached: true,
+    cwd: '/',
+    env: command.env,
+    stdio: ['ignore', 'ignore', lastWords ?? 'ignore', 'ipc'],
+  });
+  if (lastWords !== null) closeSync(lastWords);
+  return await waitForReady(child, io);
+}
+
+/** What Node itself prints when it dies goes here; null when the directory is not writable (the daemon says so itself). */
+function openLastWords(runDir: string): number | null {
+  try {
+    return openSync(join(runDir, 'heartbeat.stderr'), 'w', 0o600);
+  } catch {
+    return null;
+  }
+}
+
+function waitForReady(child: ChildProcess, io: Io): Promise<ExitCode> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      io.err(`systole start: the node did not start within ${readyDeadlineMs / 1000} s and was ended: see its log\n`);
+      resolve(exitCode.general);
+    }, readyDeadlineMs);
+    const finish = (code: ExitCode): void => {
+      clearTimeout(timer);
+      if (child.connected) child.disconnect();
+      child.unref();
+      resolve(code);
+    };
+    child.once('error', (error) => {
+      io.err(`systole start: cannot start the daemon: ${error.message}\n`);
+      finish(exitCode.general);
+    });
+    child.on('message', (message) => {
+      const parsed = v.safeParse(started, message);
+      if (!parsed.success) return;
+      if (parsed.output.ready) {
+        io.out(`heartbeat: started [pid ${parsed.output.pid}]\n`);
+        finish(exitCode.ok);
+        return;
+      }
+      for (const line of parsed.output.lines) io.err(`${line}\n`);
+    });
+    child.once('exit', (code, signal) => {
+      if (signal !== null) io.err(`systole start: the daemon was ended by ${signal} while starting\n`);
+      finish(knownExitCode(code));
+    });
+  });
+}
+
+function knownExitCode(code: number | null): ExitCode {
+  return Object.values(exitCode).find((known) => known === code) ?? exitCode.general;
+}

@@ -1,0 +1,34 @@
+/** Where a node keeps its files: the three directories of the command line and what is in them. */
+import { join, resolve } from 'node:path';
+
+/** Heartbeat's own places: used when the command line names no others. */
+export const defaultDirectories = {
+  configDir: '/etc/ha.d',
+  stateDir: '/var/lib/heartbeat',
+  runDir: '/var/run/heartbeat',
+} as const;
+
+export interface Directories {
+  readonly configDir: string;
+  readonly stateDir: string;
+  readonly runDir: string;
+}
+
+/** Makes absolute paths of the options given; a missing one gets Heartbeat's own place. */
+export function directoriesFrom(options: { configDir?: string; stateDir?: string; runDir?: string }): Directories {
+  return {
+    configDir: resolve(options.configDir ?? defaultDirectories.configDir),
+    stateDir: resolve(options.stateDir ?? defaultDirectories.stateDir),
+    runDir: resolve(options.runDir ?? defaultDirectories.runDir),
+  };
+}
+
+/** The socket on which the daemon answers `systole status`, `stop` and `reload`. */
+export function adminSocketPath(runDir: string): string {
+  return join(runDir, 'systole.sock');
+}
+
+/** The pid file: Heartbeat's place beside its run directory for the default, inside the directory for any other. */
+export function pidFilePath(runDir: string): string {
+  return runDir === defaultDirectories.runDir || runDir === '/run/heartbeat' ? '/run/heartbeat.pid' : join(runDir, 'heartbeat.pid');
+}

@@ -1,0 +1,133 @@
+/** The operator's command. Each subcommand is a function in `commands/`; this file is only the command line. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { defaultDirectories, directoriesFrom } from './directories.ts';
+import { parseDuration } from './duration.ts';
+import { exitCode } from './exit-codes.ts';
+import { processIo } from './io.ts';
+
+const io = processIo();
+const program = new Command('systole');
+
+/** Commands are loaded when they are asked for: `status` in a loop should not pay for the configuration readers. */
+type DirectoryOptions = { configDir?: string; stateDir?: string; runDir?: string };
+
+const configDirOption = new Option('--config-dir <dir>', `ha.cf, haresources and authkeys are here (default: ${defaultDirectories.configDir})`);
+const stateDirOption = new Option('--state-dir <dir>', `identity and generation (default: ${defaultDirectories.stateDir})`);
+const runDirOption = new Option('--run-dir <dir>', `sockets and pid file (default: ${defaultDirectories.runDir})`);
+const jsonOption = new Option('--json', 'print JSON');
+
+function readVersion(): string {
+  for (const path of ['../../package.json', '../../../package.json']) {
+    try {
+      const text: unknown = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'));
+      if (typeof text === 'object' && text !== null && 'version' in text) return String(text.version);
+    } catch (error) {
+      // One of the two places exists: the first in a checkout, the second in an installed package.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    }
+  }
+  return 'unknown';
+}
+
+program
+  .description('A cluster heartbeat: Linux-HA Heartbeat reborn. Two machines keep one service alive.')
+  .version(readVersion())
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(text) })
+  .showHelpAfterError('(systole --help lists the commands)');
+
+program
+  .command('start')
+  .description('run a node: in the background, or as this process with --foreground')
+  .addOption(configDirOption)
+  .addOption(stateDirOption)
+  .addOption(runDirOption)
+  .option('--foreground', 'do not detach: for service managers')
+  .addOption(new Option('--log-format <format>', "Heartbeat's lines or JSON").choices(['text', 'json']).default('text'))
+  .action(async (options: DirectoryOptions & { foreground?: boolean; logFormat: 'text' | 'json' }) => {
+    const { runStart } = await import('./commands/start.ts');
+    process.exitCode = await runStart({ ...directoriesFrom(options), foreground: options.foreground ?? false, logFormat: options.logFormat }, io);
+  });
+
+program
+  .command('stop')
+  .description('stop the node gracefully: it gives its resources up first')
+  .addOption(runDirOption)
+  .addOption(jsonOption)
+  .option('--timeout <duration>', 'how long to wait until it is gone', parseDuration, 600_000)
+  .action(async (options: { runDir?: string; json?: boolean; timeout: number }) => {
+    const { runStop } = await import('./commands/stop.ts');
+    process.exitCode = await runStop({ runDir: directoriesFrom(options).runDir, json: options.json ?? false, timeoutMs: options.timeout }, io);
+  });
+
+program
+  .command('reload')
+  .description('read authkeys again, check ha.cf, without a change of state')
+  .addOption(runDirOption)
+  .addOption(jsonOption)
+  .action(async (options: { runDir?: string; json?: boolean }) => {
+    const { runReload } = await import('./commands/stop.ts');
+    process.exitCode = await runReload({ runDir: directoriesFrom(options).runDir, json: options.json ?? false }, io);
+  });
+
+program
+  .command('check')
+  .description('every error and warning of the configuration at once; 0 when the node would start')
+  .addOption(configDirOption)
+  .addOption(jsonOption)
+  .action(async (options: { configDir?: string; json?: boolean }) => {
+    const { runCheck } = await import('./commands/check.ts');
+    process.exitCode = runCheck({ configDir: directoriesFrom(options).configDir, json: options.json ?? false }, io);
+  });
+
+program
+  .command('status')
+  .description('nodes, links and resources of the running node; 3 when it is not running')
+  .addOption(runDirOption)
+  .addOption(jsonOption)
+  .option('--watch', 'print again every second')
+  .action(async (options: { runDir?: string; json?: boolean; watch?: boolean }) => {
+    const { runStatus } = await import('./commands/status.ts');
+    process.exitCode = await runStatus({ runDir: directoriesFrom(options).runDir, json: options.json ?? false, watch: options.watch ?? false }, io);
+  });
+
+program
+  .command('decode')
+  .description('one line per heartbeat packet of a capture: format, type, fields, signature verdict')
+  .argument('<file>', 'a pcap or pcapng file')
+  .option('--authkeys <file>', 'keys to check the signatures with')
+  .option('--port <port>', 'the heartbeat port, besides those on which valid messages are seen', parsePort)
+  .addOption(jsonOption)
+  .action(async (file: string, options: { authkeys?: string; port?: number; json?: boolean }) => {
+    const { runDecode } = await import('./decode.ts');
+    process.exitCode = await runDecode({ file, authkeysFile: options.authkeys ?? null, json: options.json ?? false, port: options.port ?? null }, io);
+  });
+
+program
+  .command('demo')
+  .description('a whole cluster on this machine, without root: see a failover')
+  .option('--kill-after <duration>', 'kill the serving node by itself, this long after the service first answered', parseDuration)
+  .option('--exit-after-failover', 'end then: 0 only if the service answered again from the other node')
+  .addOption(jsonOption)
+  .action(async (options: { killAfter?: number; exitAfterFailover?: boolean; json?: boolean }) => {
+    const { runDemo } = await import('./commands/demo.ts');
+    const exitAfterFailover = options.exitAfterFailover ?? false;
+    // Without --kill-after nobody would ever kill the node that --exit-after-failover waits for.
+    const killAfterMs = options.killAfter ?? (exitAfterFailover ? 5_000 : null);
+    process.exitCode = await runDemo({ killAfterMs, exitAfterFailover, json: options.json ?? false }, io);
+  });
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new InvalidArgumentError('a port is a number from 1 to 65535');
+  return port;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  // Help and version end with 0, everything else is a wrong command line.
+  process.exitCode = error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+}

@@ -1,0 +1,189 @@
+/**
+ * Log lines in Heartbeat's own format (or JSON), written synchronously by whichever thread speaks, so that last words arrive.
+ *
+ * A {@link LogTarget} is plain data: the main thread makes one from the settings and every actor opens it for itself. Files are
+ * opened for appending, so lines of several threads do not mix. Log rotation is noticed by the changed inode, at most once a minute.
+ */
+import { closeSync, fstatSync, openSync, statSync, writeSync } from 'node:fs';
+import { type Logger as PinoLogger, pino } from 'pino';
+import type { SyslogSender } from './sys/syslog.ts';
+
+/** Heartbeat's severities in the spelling of its log; `debug` goes to the debug file only. */
+export type Severity = 'EMERG' | 'ALERT' | 'CRIT' | 'ERROR' | 'WARN' | 'notice' | 'info' | 'debug';
+
+const syslogPriority: Readonly<Record<Severity, number>> = {
+  EMERG: 0,
+  ALERT: 1,
+  CRIT: 2,
+  ERROR: 3,
+  WARN: 4,
+  notice: 5,
+  info: 6,
+  debug: 7,
+};
+
+const pinoLevel = {
+  EMERG: 'fatal',
+  ALERT: 'fatal',
+  CRIT: 'fatal',
+  ERROR: 'error',
+  WARN: 'warn',
+  notice: 'info',
+  info: 'info',
+  debug: 'debug',
+} as const satisfies Readonly<Record<Severity, string>>;
+
+/** Where log lines go and how they look. Structured-clone safe. */
+export interface LogTarget {
+  /** Program name in the line: `heartbeat` for the daemon, `guardian`, a plugin's name. */
+  readonly ident: string;
+  readonly hostname: string;
+  readonly format: 'text' | 'json';
+  /** ha.cf `syslogmsgfmt`: true gives `Mon DD HH:MM:SS host ident: [pid]: severity: text`. */
+  readonly syslogMsgFmt: boolean;
+  readonly logFile: string | null;
+  readonly debugFile: string | null;
+  /** A syslog facility in lower case; null or `none` switches syslog off. */
+  readonly facility: string | null;
+  /** Copy everything to standard error (foreground runs). */
+  readonly stderr: boolean;
+  /** ha.cf `debug`, 0 (off) to 255. */
+  readonly debugLevel: number;
+}
+
+/** Machine-readable companions of a line: they appear in JSON only. */
+export type LogData = Readonly<Record<string, unknown>>;
+
+export interface Log {
+  /** Writes one line; never throws: a sink that fails is counted and the line goes to the others. */
+  write(severity: Severity, text: string, data?: LogData): void;
+  /** A line in the form of Heartbeat's shell scripts: `2026/11/22_11:02:52  TAG[pid]:    info: text`. */
+  script(tag: string, pid: number, text: string): void;
+  /** Lines that a sink refused (disk full, file not openable) since the start. */
+  readonly lostLines: number;
+  close(): void;
+}
+
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+const two = (value: number): string => String(value).padStart(2, '0');
+const clockTime = (at: Date): string => `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+const slashDate = (at: Date): string => `${at.getFullYear()}/${two(at.getMonth() + 1)}/${two(at.getDate())}_${clockTime(at)}`;
+
+/** One line as Heartbeat 3.0.6 writes it to its log file, without the newline (reference: configuration, section 9). */
+export function formatLine(target: LogTarget, pid: number, severity: Severity, text: string, at: Date): string {
+  if (!target.syslogMsgFmt) return `${target.ident}[${pid}]: ${slashDate(at)} ${severity}: ${text}`;
+  return `${months[at.getMonth()]} ${two(at.getDate())} ${clockTime(at)} ${target.hostname} ${target.ident}: [${pid}]: ${severity}: ${text}`;
+}
+
+/** One line as Heartbeat's shell scripts write it to the log file (`HA_DATEFMT`, then the tag), without the newline. */
+export function formatScriptLine(tag: string, pid: number, text: string, at: Date): string {
+  return `${slashDate(at)}  ${tag}[${pid}]:    ${text}`;
+}
+
+/** How often a log file's inode is compared with the path's [ms]; the original looks at most once a minute. */
+const rotationCheckMs = 60_000;
+
+/** An append-only file that notices log rotation. Opening is tried again at the next line when it failed. */
+class AppendFile {
+  readonly path: string;
+  #fd: number | null = null;
+  #checkedMs = 0;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** @returns false when the line could not be written: the caller counts the loss, since a full disk must not end a node */
+  append(line: string): boolean {
+    try {
+      if (this.#fd !== null && Date.now() - this.#checkedMs >= rotationCheckMs) this.#closeIfRotated(this.#fd);
+      if (this.#fd === null) {
+        this.#fd = openSync(this.path, 'a', 0o644);
+        this.#checkedMs = Date.now();
+      }
+      writeSync(this.#fd, line);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #closeIfRotated(fd: number): void {
+    this.#checkedMs = Date.now();
+    const open = fstatSync(fd);
+    const named = statSync(this.path, { throwIfNoEntry: false });
+    if (named !== undefined && named.ino === open.ino && named.dev === open.dev) return;
+    closeSync(fd);
+    this.#fd = null;
+  }
+
+  close(): void {
+    if (this.#fd !== null) closeSync(this.#fd);
+    this.#fd = null;
+  }
+}
+
+/**
+ * Opens a log for the calling thread.
+ *
+ * @param syslog how to reach syslogd; asked for only when the target names a facility
+ */
+export function openLog(target: LogTarget, syslog?: (facility: string) => SyslogSender): Log {
+  const logFile = target.logFile === null ? null : new AppendFile(target.logFile);
+  const debugFile =
+    target.debugFile === null || target.debugFile === target.logFile ? null : new AppendFile(target.debugFile);
+  const sender = target.facility !== null && target.facility !== 'none' && syslog ? syslog(target.facility) : null;
+  let lostLines = 0;
+
+  /** debug lines go to the debug file only, all others to both (reference: configuration, section 9). */
+  const toFiles = (severity: Severity, line: string): void => {
+    const forLogFile = severity !== 'debug' || target.debugFile === target.logFile;
+    if (logFile !== null && forLogFile && !logFile.append(`${line}\n`)) lostLines++;
+    if (debugFile !== null && !debugFile.append(`${line}\n`)) lostLines++;
+    if (target.stderr) {
+      try {
+        writeSync(2, `${line}\n`);
+      } catch {
+        lostLines++;
+      }
+    }
+  };
+
+  const json: PinoLogger | null =
+    target.format === 'json'
+      ? pino(
+          { base: { ident: target.ident, host: target.hostname, pid: process.pid }, level: 'debug', formatters: { level: (label) => ({ level: label }) } },
+          { write: (line: string) => toFiles(line.startsWith('{"level":"debug"') ? 'debug' : 'info', line.trimEnd()) },
+        )
+      : null;
+
+  return {
+    write(severity, text, data) {
+      if (severity === 'debug' && target.debugLevel === 0) return;
+      if (json !== null) json[pinoLevel[severity]]({ severity, ...data }, text);
+      else toFiles(severity, formatLine(target, process.pid, severity, text, new Date()));
+      if (sender !== null && !sender.send(syslogPriority[severity], target.ident, `[${process.pid}]: ${severity}: ${text}`)) lostLines++;
+    },
+    script(tag, pid, text) {
+      if (json !== null) json.info({ tag, scriptPid: pid }, text);
+      else toFiles('info', formatScriptLine(tag, pid, text, new Date()));
+      if (sender !== null && !sender.send(scriptPriority(text), `${tag}[${pid}]`, text)) lostLines++;
+    },
+    get lostLines() {
+      return lostLines;
+    },
+    close() {
+      logFile?.close();
+      debugFile?.close();
+      sender?.close();
+    },
+  };
+}
+
+/** The priority that the original's scripts give a line: by the words in it, notice when there is none. */
+function scriptPriority(text: string): number {
+  if (text.includes('ERROR')) return syslogPriority.ERROR;
+  if (text.includes('WARN')) return syslogPriority.WARN;
+  if (text.includes('INFO') || text.includes('info')) return syslogPriority.info;
+  return syslogPriority.notice;
+}

@@ -1,0 +1,175 @@
+/**
+ * The few functions of the C library that Node lacks, called through koffi.
+ *
+ * koffi is loaded on the first call of {@link libc}, once a thread (about 10 ms and, with the sizes below, 0.4 MB), so that
+ * importing this file costs nothing. Every function is synchronous: use it for calls that return at once. Descriptors opened here
+ * are unknown to Node: close them in the same turn, or hand them to a Node handle (`dgram`), which closes them when a thread ends.
+ */
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { SystemCallError } from '../errors.ts';
+
+/** Signatures as in section 2 of the manual; sizes and return values are numbers, -1 means: see {@link errnoName}. */
+export interface Libc {
+  socket(domain: number, type: number, protocol: number): number;
+  close(fd: number): number;
+  bind(fd: number, address: Uint8Array, sizeBytes: number): number;
+  setsockopt(fd: number, level: number, option: number, value: Uint8Array, sizeBytes: number): number;
+  getsockopt(fd: number, level: number, option: number, value: Uint8Array, sizeBytesInOut: Uint8Array): number;
+  sendto(
+    fd: number,
+    bytes: Uint8Array,
+    sizeBytes: number,
+    flags: number,
+    address: Uint8Array | null,
+    addressBytes: number,
+  ): number;
+  recv(fd: number, buffer: Uint8Array, sizeBytes: number, flags: number): number;
+  /** @param timeoutMs longest wait [ms]; -1 for ever */
+  poll(pollfds: Uint8Array, count: number, timeoutMs: number): number;
+  /** @returns the interface's index, or 0 */
+  if_nametoindex(name: string): number;
+  sched_setscheduler(tid: number, policy: number, param: Uint8Array): number;
+  sched_getscheduler(tid: number): number;
+  sched_getparam(tid: number, param: Uint8Array): number;
+  flock(fd: number, operation: number): number;
+}
+
+/** Watches a descriptor in the thread's event loop; `close` ends the watch, not the descriptor. */
+export interface Watch {
+  close(): void;
+}
+
+interface Loaded {
+  readonly libc: Libc;
+  readonly errno: () => number;
+  readonly watchReadable: (fd: number, onReadable: () => void) => Watch;
+}
+
+/** Stack of the called function and scratch memory for arguments [bytes]; koffi's defaults (2 MiB + 1 MiB a thread) suit deep libraries. */
+const koffiMemory = { sync_stack_size: 256 * 1024, sync_heap_size: 128 * 1024 };
+
+let loaded: Loaded | null = null;
+
+function load(): Loaded {
+  const koffi: typeof import('koffi') = createRequire(import.meta.url)('koffi');
+  try {
+    koffi.config(koffiMemory);
+  } catch (error) {
+    // Refused once anybody in this thread has loaded a library: then the sizes are already fixed, larger, and as good.
+    if (!String(error).includes('has been loaded')) throw error;
+  }
+  // null: the symbols of the running program, whatever its C library is called.
+  const library = koffi.load(null);
+  const functions: Libc = {
+    socket: library.func('int socket(int domain, int type, int protocol)'),
+    close: library.func('int close(int fd)'),
+    bind: library.func('int bind(int fd, const void *address, uint32_t size)'),
+    setsockopt: library.func('int setsockopt(int fd, int level, int option, const void *value, uint32_t size)'),
+    getsockopt: library.func('int getsockopt(int fd, int level, int option, void *value, void *size)'),
+    sendto: library.func(
+      'long sendto(int fd, const void *bytes, size_t size, int flags, const void *address, uint32_t addressSize)',
+    ),
+    recv: library.func('long recv(int fd, void *buffer, size_t size, int flags)'),
+    poll: library.func('int poll(void *fds, unsigned long count, int timeout)'),
+    if_nametoindex: library.func('unsigned int if_nametoindex(const char *name)'),
+    sched_setscheduler: library.func('int sched_setscheduler(int pid, int policy, const void *param)'),
+    sched_getscheduler: library.func('int sched_getscheduler(int pid)'),
+    sched_getparam: library.func('int sched_getparam(int pid, void *param)'),
+    flock: library.func('int flock(int fd, int operation)'),
+  };
+  return {
+    libc: functions,
+    errno: () => koffi.errno(),
+    watchReadable: (fd, onReadable) => koffi.node.poll(fd, { readable: true }, onReadable),
+  };
+}
+
+/** The C library, loaded on first use in each thread. */
+export function libc(): Libc {
+  loaded ??= load();
+  return loaded.libc;
+}
+
+/** Calls back whenever a descriptor can be read, until closed. The descriptor must not belong to a Node handle. */
+export function watchReadable(fd: number, onReadable: () => void): Watch {
+  loaded ??= load();
+  return loaded.watchReadable(fd, onReadable);
+}
+
+const errnoNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.errno).map(([name, value]) => [value, name]),
+);
+
+/** The name of an errno value (`ENODEV`), or `E<number>` for one that Node does not know. */
+export function errnoName(value: number): string {
+  // EAGAIN and EWOULDBLOCK are one number on Linux; the table would give the later name.
+  if (value === constants.errno.EAGAIN) return 'EAGAIN';
+  return errnoNames.get(value) ?? `E${value}`;
+}
+
+/** The name of the calling thread's errno: valid directly after a call that returned -1 (or, for if_nametoindex, 0). */
+export function lastErrno(): string {
+  loaded ??= load();
+  return errnoName(loaded.errno());
+}
+
+/** What an operator can do about an errno of these system calls, as the last part of a message. */
+export function adviceFor(errno: string): string {
+  switch (errno) {
+    case 'EPERM':
+    case 'EACCES':
+      return 'not permitted: run as root, or with CAP_NET_ADMIN and CAP_NET_RAW';
+    case 'ENODEV':
+    case 'ENXIO':
+      return 'no such interface: see `ip link`';
+    case 'EADDRINUSE':
+      return 'the port is in use: see `ss -ulpn`';
+    case 'EADDRNOTAVAIL':
+      return 'the address is not on this machine: see `ip address`';
+    case 'EMFILE':
+    case 'ENFILE':
+      return 'too many open files: raise the limit (LimitNOFILE)';
+    default:
+      return 'see errno(3)';
+  }
+}
+
+/**
+ * Turns the errno of the last call into an error.
+ *
+ * @param call what was called, as in the manual: `setsockopt(SO_BINDTODEVICE)`
+ * @param what what it was for, naming the object: `bind to interface eth9`
+ */
+export function systemCallError(call: string, what: string, errno: string = lastErrno()): SystemCallError {
+  return new SystemCallError('HB_SYSTEM_CALL', `cannot ${what}: ${call}: ${errno}: ${adviceFor(errno)}`, {
+    call,
+    errno,
+  });
+}
+
+/** Runs `use` with a new socket and closes it on every way out. Throws SystemCallError when it cannot be made. */
+export function withSocket<T>(domain: number, type: number, protocol: number, use: (fd: number) => T): T {
+  const c = libc();
+  const fd = c.socket(domain, type | sockCloexec | sockNonblock, protocol);
+  if (fd < 0) throw systemCallError('socket', 'make a socket');
+  try {
+    return use(fd);
+  } finally {
+    c.close(fd);
+  }
+}
+
+/** Numbers of <sys/socket.h> on Linux: the same on every architecture that Node 24 runs on. */
+export const afUnix = 1;
+export const afInet = 2;
+export const afInet6 = 10;
+export const afNetlink = 16;
+export const afPacket = 17;
+export const sockDgram = 2;
+export const sockRaw = 3;
+export const sockCloexec = 0o2000000;
+export const sockNonblock = 0o4000;
+export const msgDontwait = 0x40;
+export const msgNosignal = 0x4000;
+export const solSocket = 1;

@@ -1,0 +1,33 @@
+/**
+ * An exclusive lock on a file that the kernel releases when the process ends, however it ends: no stale locks after kill -9.
+ */
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { lastErrno, libc, systemCallError } from './libc.ts';
+
+const lockExclusive = 2;
+const lockNonBlocking = 4;
+
+export type LockResult =
+  | { readonly ok: true; release(): void }
+  /** Somebody else holds it; the pid is what that process wrote into the file, null when it wrote none. */
+  | { readonly ok: false; readonly holderPid: number | null };
+
+/**
+ * Takes the lock and writes our pid into the file. The file stays when the lock is released: removing it would let two processes
+ * lock two different files of one name.
+ *
+ * @throws the error of open(2) when the file cannot be made (directory missing, not writable, disk full); SystemCallError for an odd file system
+ */
+export function lockFile(path: string): LockResult {
+  const fd = openSync(path, 'a+', 0o600);
+  if (libc().flock(fd, lockExclusive | lockNonBlocking) !== 0) {
+    const errno = lastErrno();
+    closeSync(fd);
+    if (errno !== 'EAGAIN') throw systemCallError('flock', `lock ${path}`, errno);
+    const pid = Number.parseInt(readFileSync(path, 'utf8'), 10);
+    return { ok: false, holderPid: Number.isInteger(pid) && pid > 0 ? pid : null };
+  }
+  ftruncateSync(fd, 0);
+  writeSync(fd, `${process.pid}\n`);
+  return { ok: true, release: () => closeSync(fd) };
+}
