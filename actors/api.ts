@@ -7,11 +7,11 @@
 import { rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import * as v from 'valibot';
-import type { LinkName, NodeName } from '../runtime/units.ts';
-import { assertNever, ms } from '../runtime/units.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
 import type { Protocol } from '../runtime/protocol.ts';
-import { nodeEvent, type Happening, type NodeEvent } from './events.ts';
+import type { LinkName, NodeName } from '../runtime/units.ts';
+import { assertNever, ms } from '../runtime/units.ts';
+import { type Happening, type NodeEvent, nodeEvent } from './events.ts';
 import type { MediumProtocol } from './medium.ts';
 import type { MembershipProtocol } from './membership.ts';
 import type { MembershipEvent } from './protocols.ts';
@@ -91,7 +91,11 @@ export default defineActor<ApiProtocol, ApiState>({
         const waiter = state.reloadWaiters.get(message.request);
         state.reloadWaiters.delete(message.request);
         if (waiter === undefined) return;
-        answer(waiter.socket, waiter.id, message.ok ? { result: { text: message.text } } : { error: { code: 'HB_RELOAD', message: message.text } });
+        answer(
+          waiter.socket,
+          waiter.id,
+          message.ok ? { result: { text: message.text } } : { error: { code: 'HB_RELOAD', message: message.text } },
+        );
         return;
       }
       case 'message':
@@ -127,7 +131,13 @@ function happeningOf(message: Exclude<MembershipEvent, { type: 'message' }>): Ha
     case 'node-status':
       return { event: 'node.status', node: message.node, status: message.status, previous: message.previous };
     case 'node-dead':
-      return { event: 'node.dead', node: message.node, silentMs: message.silentMs, limitMs: message.limitMs, decidedMs: message.decidedMs };
+      return {
+        event: 'node.dead',
+        node: message.node,
+        silentMs: message.silentMs,
+        limitMs: message.limitMs,
+        decidedMs: message.decidedMs,
+      };
     case 'partition-healed':
       return { event: 'partition.healed', node: message.node };
     case 'node-restarted':
@@ -145,7 +155,11 @@ function tell(state: ApiState, event: NodeEvent): void {
   }
 }
 
-function answer(socket: Socket, id: number, body: { result: unknown } | { error: { code: string; message: string } }): void {
+function answer(
+  socket: Socket,
+  id: number,
+  body: { result: unknown } | { error: { code: string; message: string } },
+): void {
   if (socket.writable) socket.write(`${JSON.stringify({ id, ...body })}\n`);
 }
 
@@ -159,7 +173,8 @@ function serve(ctx: Context, init: ApiProtocol['init'], socket: Socket): void {
     ctx.enqueue((state) => {
       state.listeners.delete(socket);
       state.stopWaiters.delete(socket);
-      for (const [number, waiter] of state.reloadWaiters) if (waiter.socket === socket) state.reloadWaiters.delete(number);
+      for (const [number, waiter] of state.reloadWaiters)
+        if (waiter.socket === socket) state.reloadWaiters.delete(number);
     }),
   );
   socket.on('data', (chunk: string) => {
@@ -188,7 +203,10 @@ function handle(ctx: Context, init: ApiProtocol['init'], state: ApiState, socket
       // Not awaited: an actor that is slow to describe itself must not hold up events and other clients.
       void describe(ctx, init).then(
         (result) => answer(socket, id, { result }),
-        (error: unknown) => answer(socket, id, { error: { code: 'HB_ADMIN_STATUS', message: error instanceof Error ? error.message : String(error) } }),
+        (error: unknown) =>
+          answer(socket, id, {
+            error: { code: 'HB_ADMIN_STATUS', message: error instanceof Error ? error.message : String(error) },
+          }),
       );
       return;
     case 'events':
@@ -231,7 +249,12 @@ async function describe(ctx: Context, init: ApiProtocol['init']): Promise<object
       pid: process.pid,
       uptimeMs: ctx.clock.now() - init.startedMs,
       residentBytes: memory.rss,
-      realtime: membership.realtime === null ? 'ordinary scheduling' : membership.realtime.granted ? `real time (${membership.realtime.policy} ${membership.realtime.priority})` : `no real time: ${membership.realtime.reason}`,
+      realtime:
+        membership.realtime === null
+          ? 'ordinary scheduling'
+          : membership.realtime.granted
+            ? `real time (${membership.realtime.policy} ${membership.realtime.priority})`
+            : `no real time: ${membership.realtime.reason}`,
     },
     notActive: init.notActive,
   };

@@ -8,15 +8,39 @@ import type { NodeStatus } from './protocols.ts';
 /** The happening itself. Instants are milliseconds of the monotonic clock of this machine. */
 export type Happening =
   | { readonly event: 'comm.up'; readonly deadNodes: readonly NodeName[] }
-  | { readonly event: 'node.status'; readonly node: NodeName; readonly status: NodeStatus; readonly previous: NodeStatus }
-  | { readonly event: 'node.dead'; readonly node: NodeName; readonly silentMs: Ms; readonly limitMs: Ms; readonly decidedMs: Ms }
+  | {
+      readonly event: 'node.status';
+      readonly node: NodeName;
+      readonly status: NodeStatus;
+      readonly previous: NodeStatus;
+    }
+  | {
+      readonly event: 'node.dead';
+      readonly node: NodeName;
+      readonly silentMs: Ms;
+      readonly limitMs: Ms;
+      readonly decidedMs: Ms;
+    }
   | { readonly event: 'node.restarted'; readonly node: NodeName }
   | { readonly event: 'partition.healed'; readonly node: NodeName }
   | { readonly event: 'link.up' | 'link.dead'; readonly node: NodeName; readonly link: LinkName }
-  | { readonly event: 'group.starting' | 'group.started' | 'group.stopping' | 'group.stopped' | 'group.failed' | 'group.stuck'; readonly group: string }
+  | {
+      readonly event:
+        | 'group.starting'
+        | 'group.started'
+        | 'group.stopping'
+        | 'group.stopped'
+        | 'group.failed'
+        | 'group.stuck';
+      readonly group: string;
+    }
   | { readonly event: 'takeover.begun' | 'takeover.ended'; readonly from: NodeName }
   | { readonly event: 'holding'; readonly holding: 'none' | 'local' | 'foreign' | 'all' }
-  | { readonly event: 'actor.started' | 'actor.exited' | 'actor.restarted'; readonly actor: string; readonly reason: string | null }
+  | {
+      readonly event: 'actor.started' | 'actor.exited' | 'actor.restarted';
+      readonly actor: string;
+      readonly reason: string | null;
+    }
   | { readonly event: 'emergency'; readonly actor: string; readonly reason: string }
   | { readonly event: 'stopping' | 'stopped' };
 
@@ -39,7 +63,9 @@ export function nodeEvent(happening: Happening, atMs: Ms): NodeEvent {
 export function describeHappening(happening: Happening): string {
   switch (happening.event) {
     case 'comm.up':
-      return happening.deadNodes.length === 0 ? 'communication is up' : `communication is up without ${happening.deadNodes.join(', ')}`;
+      return happening.deadNodes.length === 0
+        ? 'communication is up'
+        : `communication is up without ${happening.deadNodes.join(', ')}`;
     case 'node.status':
       return `node ${happening.node} is ${happening.status}`;
     case 'node.dead':

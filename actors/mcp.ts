@@ -21,7 +21,9 @@ export interface McpOptions {
   readonly self: string;
   readonly log: Log;
   /** Reads authkeys and ha.cf again. `ok: false` keeps everything as it is. */
-  reload(): { readonly ok: true; readonly keys: AuthKeys; readonly text: string } | { readonly ok: false; readonly text: string };
+  reload():
+    | { readonly ok: true; readonly keys: AuthKeys; readonly text: string }
+    | { readonly ok: false; readonly text: string };
   /** Ends the process at once; called last, and only once. */
   end(how: McpEnd): void;
 }
@@ -104,17 +106,29 @@ export class Mcp {
         this.#emergency(event.id, event.reason);
         return;
       case 'restarting':
-        log.write('ERROR', `${event.id} died. Restarting it (attempt ${event.attempt}).`, { event: 'actor.restarted', actor: event.id });
+        log.write('ERROR', `${event.id} died. Restarting it (attempt ${event.attempt}).`, {
+          event: 'actor.restarted',
+          actor: event.id,
+        });
         this.#tell({ event: 'actor.restarted', actor: event.id, reason: null });
         return;
       case 'dying':
-        log.write('WARN', `actor ${event.id}: ${describeExit(event.reason)}`, { event: 'actor.exited', actor: event.id });
+        log.write('WARN', `actor ${event.id}: ${describeExit(event.reason)}`, {
+          event: 'actor.exited',
+          actor: event.id,
+        });
         return;
       case 'stalled':
-        log.write('WARN', `this process stood still for ${Math.round(event.lateMs)} ms: the machine is overloaded, or was suspended`);
+        log.write(
+          'WARN',
+          `this process stood still for ${Math.round(event.lateMs)} ms: the machine is overloaded, or was suspended`,
+        );
         return;
       case 'starved':
-        log.write('WARN', `actor ${event.id} got no CPU for ${Math.round(event.silentMs)} ms: the machine is overloaded`);
+        log.write(
+          'WARN',
+          `actor ${event.id} got no CPU for ${Math.round(event.silentMs)} ms: the machine is overloaded`,
+        );
         return;
       default:
         return;
@@ -143,7 +157,10 @@ export class Mcp {
   #onResources(event: ResourcesProtocol['emit']): void {
     switch (event.type) {
       case 'released':
-        this.#options.log.write('info', `All resources are released${event.stuck.length === 0 ? '' : ` but ${event.stuck.join(', ')}, which could not be stopped`}.`);
+        this.#options.log.write(
+          'info',
+          `All resources are released${event.stuck.length === 0 ? '' : ` but ${event.stuck.join(', ')}, which could not be stopped`}.`,
+        );
         setTimeout(() => void this.#finish(), farewellMs);
         return;
       default:
@@ -158,7 +175,11 @@ export class Mcp {
     this.#state = 'ended';
     if (survivors.length > 0) this.#options.log.write('ERROR', `threads that did not end: ${survivors.join(', ')}`);
     this.#options.log.write('info', `${this.#options.self} Heartbeat shutdown complete.`, { event: 'stopped' });
-    this.#options.end(survivors.length > 0 ? { type: 'emergency', survivors } : { type: this.#restartAfterStop ? 'restart' : 'stopped' });
+    this.#options.end(
+      survivors.length > 0
+        ? { type: 'emergency', survivors }
+        : { type: this.#restartAfterStop ? 'restart' : 'stopped' },
+    );
   }
 
   /** Asked through a method, since an emergency may come while a stop is awaited. */

@@ -4,8 +4,7 @@
  * What cannot be read or verified is counted and dropped. What is verified is stamped on the pulse board at once, before
  * anything queues, and cast to membership.
  */
-import { PulseBoard, type PulseBoardShape } from './pulse.ts';
-import type { MediumCast, MembershipCast } from './protocols.ts';
+
 import type { AuthKeys, MediumSpec } from '../conf/settings.ts';
 import { type DatagramSpec, openMedium } from '../plugins/media/index.ts';
 import type { OpenMedium } from '../plugins/media/medium.ts';
@@ -17,6 +16,8 @@ import type { Protocol } from '../runtime/protocol.ts';
 import { type RealtimeOutcome, setRealtime } from '../runtime/sys/realtime.ts';
 import { openSyslog } from '../runtime/sys/syslog.ts';
 import type { LinkName, Ms, NodeName } from '../runtime/units.ts';
+import type { MediumCast, MembershipCast } from './protocols.ts';
+import { PulseBoard, type PulseBoardShape } from './pulse.ts';
 
 /** What one medium has seen since it was opened. Counts. */
 export interface MediumStatus {
@@ -91,10 +92,8 @@ export default defineActor<MediumProtocol, MediumState>({
       stamp(state, fields, heardMs);
       membership.cast({ type: 'packet', link: init.spec.link, fields, heardMs });
     };
-    state.open = await openMedium(
-      init.spec,
-      { onDatagram, onError: (error) => ctx.fail(error) },
-      (severity, text) => log.write(severity, `glib: ${text}`),
+    state.open = await openMedium(init.spec, { onDatagram, onError: (error) => ctx.fail(error) }, (severity, text) =>
+      log.write(severity, `glib: ${text}`),
     );
     return state;
   },
@@ -130,7 +129,11 @@ export default defineActor<MediumProtocol, MediumState>({
 });
 
 /** The message in a datagram when it is one of ours; otherwise it is counted and, now and then, complained about. */
-function accept(ctx: ActorContext<MediumProtocol, MediumState>, state: MediumState, bytes: Uint8Array): FieldList | null {
+function accept(
+  ctx: ActorContext<MediumProtocol, MediumState>,
+  state: MediumState,
+  bytes: Uint8Array,
+): FieldList | null {
   const result = decodeDatagram(bytes, state.keys);
   if (!result.ok) return refuse(ctx, state, 'malformed', `${result.reason} at byte ${result.atByte}`);
   switch (result.auth) {
@@ -145,13 +148,22 @@ function accept(ctx: ActorContext<MediumProtocol, MediumState>, state: MediumSta
   }
 }
 
-function refuse(ctx: ActorContext<MediumProtocol, MediumState>, state: MediumState, reason: DropReason, why: string): null {
+function refuse(
+  ctx: ActorContext<MediumProtocol, MediumState>,
+  state: MediumState,
+  reason: DropReason,
+  why: string,
+): null {
   state.dropped[reason] += 1;
   const nowMs = ctx.clock.now();
   if (state.logBadPackets && (state.complainedMs === null || nowMs - state.complainedMs >= complainEveryMs)) {
     state.complainedMs = nowMs;
     const total = Object.values(state.dropped).reduce((sum, count) => sum + count, 0);
-    state.log.write('WARN', `packet on ${state.spec.link} dropped: ${why} (${total} dropped so far)`, { event: 'packet.dropped', link: state.spec.link, reason });
+    state.log.write('WARN', `packet on ${state.spec.link} dropped: ${why} (${total} dropped so far)`, {
+      event: 'packet.dropped',
+      link: state.spec.link,
+      reason,
+    });
   }
   return null;
 }

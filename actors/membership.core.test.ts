@@ -15,6 +15,8 @@ const message = (t: string, dest?: string) =>
 const statuses = (bench: Bench): string[] =>
   bench.sent('status').map((fields) => `${getString(fields, 'st')} ${getString(fields, 'dt')}`);
 
+const ackOf = (seq: number) => [field('t', 'NS_ackmsg'), field('dest', 'node1'), field('ackseq', seq.toString(16))];
+
 group('coming up', () => {
   it('starts with init, up, up, then beats on absolute times; 5 s later the dead time goes back', () => {
     const bench = new Bench(testConfig());
@@ -477,8 +479,6 @@ group('numbered messages', () => {
 });
 
 group('flow control', () => {
-  const ackOf = (seq: number) => [field('t', 'NS_ackmsg'), field('dest', 'node1'), field('ackseq', seq.toString(16))];
-
   it('pauses the clients above 250 unacknowledged messages and resumes them below', () => {
     const { bench, peer } = activeBench();
     const first = bench.state.history.highest;
@@ -502,6 +502,15 @@ group('flow control', () => {
       'WARN: Message hist queue is filling up (376 messages in queue)',
       'ERROR: Message hist queue is filling up (451 messages in queue)',
     ]);
+  });
+
+  it('does not owe a returning node what was sent in its absence', () => {
+    const { bench } = activeBench();
+    bench.runUntil(6200);
+    for (let count = 0; count < 300; count++) bench.feed({ type: 'send', fields: message('x') });
+    bench.packetAt(7000, new Peer('node2', 201).status('init'));
+    for (let count = 0; count < 10; count++) bench.feed({ type: 'send', fields: message('x') });
+    expect(bench.record.filter(({ effect }) => effect.type === 'flow-control')).toEqual([]);
   });
 
   it('refuses an acknowledgement of what was never sent', () => {

@@ -5,7 +5,8 @@
  * same bytes to every medium.
  */
 import { readFileSync } from 'node:fs';
-import { defineActor, type ActorContext } from '../runtime/actor.ts';
+import type { AuthKeys, Settings } from '../conf/settings.ts';
+import { type ActorContext, defineActor } from '../runtime/actor.ts';
 import type { Timer } from '../runtime/clock.ts';
 import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
 import { encodeDatagram } from '../runtime/message/datagram.ts';
@@ -14,7 +15,6 @@ import type { ActorRef } from '../runtime/ref.ts';
 import { type RealtimeOutcome, setRealtime } from '../runtime/sys/realtime.ts';
 import { openSyslog } from '../runtime/sys/syslog.ts';
 import { assertNever, type LinkName, type Ms, type NodeName } from '../runtime/units.ts';
-import type { AuthKeys, Settings } from '../conf/settings.ts';
 import {
   configFromSettings,
   createMembership,
@@ -43,7 +43,12 @@ export interface MembershipProtocol extends Protocol {
   };
   readonly cast: MembershipCast;
   readonly call: { describe(): MembershipView & { readonly realtime: RealtimeOutcome | null } };
-  readonly emit: { readonly type: 'restart-needed'; readonly reason: 'partition-healed' | 'own-heart-stopped'; readonly node: NodeName; readonly afterMs: Ms };
+  readonly emit: {
+    readonly type: 'restart-needed';
+    readonly reason: 'partition-healed' | 'own-heart-stopped';
+    readonly node: NodeName;
+    readonly afterMs: Ms;
+  };
 }
 
 interface ShellState {
@@ -207,4 +212,3 @@ function loadAverageReader(now: () => Ms): () => string {
     return text;
   };
 }
-

@@ -24,15 +24,23 @@ export interface NodeIdentity {
  *
  * @throws the error of open(2)/write(2) when the state directory cannot be used: then the node must not start
  */
-export function takeIdentity(stateDir: string, settings: Pick<Settings, 'self' | 'generationMethod' | 'uuidFrom'>): NodeIdentity {
+export function takeIdentity(
+  stateDir: string,
+  settings: Pick<Settings, 'self' | 'generationMethod' | 'uuidFrom'>,
+): NodeIdentity {
   const lines: { severity: Severity; text: string }[] = [];
   const generation = takeGeneration(join(stateDir, 'hb_generation'), settings.generationMethod, lines);
   lines.push({ severity: 'info', text: `Heartbeat generation: ${generation}` });
-  const uuid = settings.uuidFrom === 'nodename' ? uuidFromNodeName(settings.self) : takeUuid(join(stateDir, 'hb_uuid'), lines);
+  const uuid =
+    settings.uuidFrom === 'nodename' ? uuidFromNodeName(settings.self) : takeUuid(join(stateDir, 'hb_uuid'), lines);
   return { uuid, generation, lines };
 }
 
-function takeGeneration(path: string, method: Settings['generationMethod'], lines: { severity: Severity; text: string }[]): number {
+function takeGeneration(
+  path: string,
+  method: Settings['generationMethod'],
+  lines: { severity: Severity; text: string }[],
+): number {
   const nowS = Math.floor(Date.now() / 1_000);
   // `hbgenmethod time` leaves the file alone.
   if (method === 'time') return nowS;

@@ -31,12 +31,27 @@ export type MembershipEvent =
   /** Communication is up: every configured node was heard or declared dead, and we are `active`. */
   | { readonly type: 'comm-up'; readonly deadNodes: readonly NodeName[] }
   /** A node's status changed, by a status message of its own (given as `fields`); our own node's too. Deaths come as `node-dead` only. */
-  | { readonly type: 'node-status'; readonly node: NodeName; readonly nodeType: 'normal' | 'ping'; readonly status: NodeStatus; readonly previous: NodeStatus; readonly fields?: FieldList }
+  | {
+      readonly type: 'node-status';
+      readonly node: NodeName;
+      readonly nodeType: 'normal' | 'ping';
+      readonly status: NodeStatus;
+      readonly previous: NodeStatus;
+      readonly fields?: FieldList;
+    }
   /**
    * A node was declared dead. `wasHeard` is false when it was never heard since our own start (it may hold resources all the same).
    * `silentMs` is the silence at the decision, `limitMs` the limit in force, `decidedMs` the monotonic time of the decision.
    */
-  | { readonly type: 'node-dead'; readonly node: NodeName; readonly nodeType: 'normal' | 'ping'; readonly wasHeard: boolean; readonly silentMs: Ms; readonly limitMs: Ms; readonly decidedMs: Ms }
+  | {
+      readonly type: 'node-dead';
+      readonly node: NodeName;
+      readonly nodeType: 'normal' | 'ping';
+      readonly wasHeard: boolean;
+      readonly silentMs: Ms;
+      readonly limitMs: Ms;
+      readonly decidedMs: Ms;
+    }
   /** A node that we had declared dead speaks again with unchanged generation: the cluster was partitioned. */
   | { readonly type: 'partition-healed'; readonly node: NodeName }
   /** A node speaks with a higher generation than before: it was started again. */

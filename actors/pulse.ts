@@ -18,7 +18,11 @@ export interface PulseBoardShape {
 
 /** Makes an empty board. Called once by the MCP. */
 export function createPulseBoard(nodes: readonly NodeName[], links: readonly LinkName[]): PulseBoardShape {
-  return { nodes, links, memory: new SharedArrayBuffer(Math.max(1, nodes.length * links.length) * BigInt64Array.BYTES_PER_ELEMENT) };
+  return {
+    nodes,
+    links,
+    memory: new SharedArrayBuffer(Math.max(1, nodes.length * links.length) * BigInt64Array.BYTES_PER_ELEMENT),
+  };
 }
 
 /** One thread's view of the board. */

@@ -54,7 +54,11 @@ export function realtimePriority(settings: Settings): number | null {
 
 /** Settings as membership may use them: without media that this version cannot open, and without the nodes only those reach. */
 function activeSettings(settings: Settings): Settings {
-  return { ...settings, media: settings.media.filter(isDatagramSpec), nodes: settings.nodes.filter((node) => node.type === 'normal') };
+  return {
+    ...settings,
+    media: settings.media.filter(isDatagramSpec),
+    nodes: settings.nodes.filter((node) => node.type === 'normal'),
+  };
 }
 
 export function nodeTree(options: TreeOptions): Tree {
@@ -62,7 +66,10 @@ export function nodeTree(options: TreeOptions): Tree {
   const active = activeSettings(settings);
   const priority = realtimePriority(settings);
   const links = [...new Set(active.media.map((medium) => medium.link))];
-  const pulse = createPulseBoard(active.nodes.map((node) => node.name), links);
+  const pulse = createPulseBoard(
+    active.nodes.map((node) => node.name),
+    links,
+  );
   const core = { onDeath: 'emergency-shutdown', hangMs, resourceLimits: smallHeap } as const;
 
   const media = active.media.filter(isDatagramSpec).map(
@@ -85,7 +92,15 @@ export function nodeTree(options: TreeOptions): Tree {
     ...core,
     id: 'membership',
     module: sibling(import.meta.url, './membership.ts'),
-    init: { settings: active, uuid: options.uuid, generation: options.generation, keys, pulse, realtimePriority: priority, log },
+    init: {
+      settings: active,
+      uuid: options.uuid,
+      generation: options.generation,
+      keys,
+      pulse,
+      realtimePriority: priority,
+      log,
+    },
     refs: ['medium:*', 'resources', 'api'],
     mailbox: { capacity: 4_096, overflow: { packet: 'drop-oldest', send: 'fail', leaving: 'fail', keys: 'fail' } },
   };

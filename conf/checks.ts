@@ -4,7 +4,6 @@
 import { type Ms, ms } from '../runtime/units.ts';
 import { type Position, type Report, wholeFile } from './diagnostics.ts';
 import type { Draft } from './draft.ts';
-import type { MediumSpec } from './settings.ts';
 
 /** ha.cf as read, and what the checks compare it with. */
 export interface Checked {
@@ -96,7 +95,7 @@ function checkNodes({ draft, report, file, self }: Checked): void {
   }
   const ownEntries = draft.nodes.filter((node) => node.name === self);
   const [own] = ownEntries;
-  if (self === '' || (own === undefined && draft.autojoin === 'none')) {
+  if (self === '' || (own === undefined && draft.autojoin !== 'any')) {
     report.add(wholeFile(file), {
       severity: 'error',
       code: 'HB_CONFIG_UNKNOWN',
@@ -115,6 +114,8 @@ function checkNodes({ draft, report, file, self }: Checked): void {
       hint: `write: node ${self}, and give the ping group another name`,
     });
   }
+  if (own === undefined && draft.autojoin === 'any')
+    report.say(`notice: Current node [${self}] added to configuration.`);
   for (const node of draft.nodes) {
     if (node.type === 'ping' && draft.nodes.some((other) => other.type === 'normal' && other.name === node.name)) {
       report.add(node.position, {

@@ -15,7 +15,7 @@ import type { Draft, Reading } from './draft.ts';
 import { readHaCf } from './ha-cf.ts';
 import { readHaresources } from './haresources.ts';
 import { cutName } from './nodes.ts';
-import type { AuthKeys, ClusterNode, GroupSpec, MediumSpec, Settings } from './settings.ts';
+import type { AuthKeys, ClusterNode, GroupSpec, Settings } from './settings.ts';
 import type { System } from './system.ts';
 import { splitLines } from './text.ts';
 import { formatMs } from './time.ts';
@@ -72,7 +72,9 @@ export function readConfiguration(options: ConfigurationOptions): Configuration 
     checkHaCf({ draft: haCf.reading.draft, report: checks, file, self, activeMedia: options.activeMedia ?? null });
   const haresourcesFile = files('haresources');
   const { draft } = haCf.reading;
-  const nodes = haCf.readable ? new Set(draft.nodes.flatMap((node) => FIXME)) : null;
+  const nodes = haCf.readable
+    ? new Set(draft.nodes.map((node) => (node.type === 'ping' ? cutName(node.name) : node.name)))
+    : null;
   const haresources = draft.managesResources
     ? readHaresources({
         ...haresourcesFile,
@@ -179,7 +181,7 @@ function settingsOf(configDir: string, self: NodeName, draft: Draft, groups: rea
   return {
     configDir,
     self,
-    nodes: nodesOf(draft),
+    nodes: nodesOf(draft, self),
     media: draft.media,
     keepaliveMs: draft.keepaliveMs,
     deadtimeMs: draft.deadtimeMs,
@@ -224,14 +226,15 @@ function settingsOf(configDir: string, self: NodeName, draft: Draft, groups: rea
   };
 }
 
-/** Each name once: the first place counts, and a cluster node goes before a ping node of the same name. */
-function nodesOf(draft: Draft): ClusterNode[] {
+/** Each name once: the first place counts, and a cluster node goes before a ping node of the same name. With autojoin, we come last. */
+function nodesOf(draft: Draft, self: NodeName): ClusterNode[] {
   const normal = new Set(draft.nodes.filter((node) => node.type === 'normal').map((node) => cutName(node.name)));
   const nodes = new Map<NodeName, ClusterNode>();
   for (const { name: written, type } of draft.nodes) {
     const name = cutName(written);
     if (!nodes.has(name) && (type === 'normal' || !normal.has(name))) nodes.set(name, { name, type });
   }
+  if (!nodes.has(self)) nodes.set(self, { name: self, type: 'normal' });
   return [...nodes.values()];
 }
 

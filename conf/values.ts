@@ -62,7 +62,7 @@ export function isIpv6(text: string): boolean {
   return isIPv6(text) && !text.includes('%');
 }
 
-/** True for an address of ff00::/8. */
+/** True for a multicast address that leaves the interface (scope 2 and wider). */
 export function isIpv6Multicast(text: string): boolean {
-  return isIpv6(text) && /^ff[0-9a-f]{2}:/i.test(text);
+  return isIpv6(text) && /^ff[0-9a-f][2-9a-f]:/i.test(text);
 }

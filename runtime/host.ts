@@ -12,8 +12,9 @@ import { sibling } from './module-url.ts';
 import type { EndReport, HostOrder, ReadyReport, StartOrder } from './protocol.ts';
 
 /**
- * Memory of an actor's thread unless its spec says otherwise. Measured on Node 24: a thread with V8's own limits costs some 9 MB of resident
- * memory, with these some 5 MB; the old generation is a ceiling (the actor dies beyond it), not a reservation.
+ * Memory of an actor's thread unless its spec says otherwise. Measured with Node 24 (bench/actors.bench.ts): an idle actor takes 13 MB of
+ * resident memory with these and 16 MB with a large young generation; the difference grows with the traffic. The old generation is a ceiling
+ * (the actor dies beyond it), not a reservation.
  */
 export const DEFAULT_RESOURCE_LIMITS: ResourceLimits = {
   maxYoungGenerationSizeMb: 2,

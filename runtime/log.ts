@@ -5,7 +5,8 @@
  * opened for appending, so lines of several threads do not mix. Log rotation is noticed by the changed inode, at most once a minute.
  */
 import { closeSync, fstatSync, openSync, statSync, writeSync } from 'node:fs';
-import { type Logger as PinoLogger, pino } from 'pino';
+import { createRequire } from 'node:module';
+import type { Logger as PinoLogger } from 'pino';
 import type { SyslogSender } from './sys/syslog.ts';
 
 /** Heartbeat's severities in the spelling of its log; `debug` goes to the debug file only. */
@@ -67,7 +68,8 @@ export interface Log {
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const two = (value: number): string => String(value).padStart(2, '0');
 const clockTime = (at: Date): string => `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
-const slashDate = (at: Date): string => `${at.getFullYear()}/${two(at.getMonth() + 1)}/${two(at.getDate())}_${clockTime(at)}`;
+const slashDate = (at: Date): string =>
+  `${at.getFullYear()}/${two(at.getMonth() + 1)}/${two(at.getDate())}_${clockTime(at)}`;
 
 /** One line as Heartbeat 3.0.6 writes it to its log file, without the newline (reference: configuration, section 9). */
 export function formatLine(target: LogTarget, pid: number, severity: Severity, text: string, at: Date): string {
@@ -151,8 +153,12 @@ export function openLog(target: LogTarget, syslog?: (facility: string) => Syslog
 
   const json: PinoLogger | null =
     target.format === 'json'
-      ? pino(
-          { base: { ident: target.ident, host: target.hostname, pid: process.pid }, level: 'debug', formatters: { level: (label) => ({ level: label }) } },
+      ? loadPino()(
+          {
+            base: { ident: target.ident, host: target.hostname, pid: process.pid },
+            level: 'debug',
+            formatters: { level: (label) => ({ level: label }) },
+          },
           { write: (line: string) => toFiles(line.startsWith('{"level":"debug"') ? 'debug' : 'info', line.trimEnd()) },
         )
       : null;
@@ -162,7 +168,11 @@ export function openLog(target: LogTarget, syslog?: (facility: string) => Syslog
       if (severity === 'debug' && target.debugLevel === 0) return;
       if (json !== null) json[pinoLevel[severity]]({ severity, ...data }, text);
       else toFiles(severity, formatLine(target, process.pid, severity, text, new Date()));
-      if (sender !== null && !sender.send(syslogPriority[severity], target.ident, `[${process.pid}]: ${severity}: ${text}`)) lostLines++;
+      if (
+        sender !== null &&
+        !sender.send(syslogPriority[severity], target.ident, `[${process.pid}]: ${severity}: ${text}`)
+      )
+        lostLines++;
     },
     script(tag, pid, text) {
       if (json !== null) json.info({ tag, scriptPid: pid }, text);
@@ -178,6 +188,12 @@ export function openLog(target: LogTarget, syslog?: (facility: string) => Syslog
       sender?.close();
     },
   };
+}
+
+/** Loaded for JSON only: in every other thread it would cost some megabytes for nothing. */
+function loadPino(): typeof import('pino').pino {
+  const { pino }: typeof import('pino') = createRequire(import.meta.url)('pino');
+  return pino;
 }
 
 /** The priority that the original's scripts give a line: by the words in it, notice when there is none. */

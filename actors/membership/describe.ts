@@ -9,14 +9,14 @@ import { formatUuid } from './identity.ts';
 import type { MembershipState, NodeCounters } from './state.ts';
 import type { DropReason } from './types.ts';
 
-export interface LinkView {
+interface LinkView {
   readonly name: LinkName;
   readonly status: 'up' | 'dead';
   /** Age of the newest packet [ms]; null = none ever. */
   readonly ageMs: Ms | null;
 }
 
-export interface NodeView {
+interface NodeView {
   readonly name: NodeName;
   readonly type: 'normal' | 'ping';
   readonly status: NodeStatus;

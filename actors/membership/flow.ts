@@ -7,7 +7,7 @@ import { field, getString } from '../../runtime/message/message.ts';
 import { free, HISTORY_SIZE } from './history.ts';
 import { parseHex } from './identity.ts';
 import type { MembershipState, NodeState, Turn } from './state.ts';
-import { log, send } from './state.ts';
+import { complain, log, send } from './state.ts';
 
 /** Unacknowledged messages that pause the clients: half of the history. Core messages are never held back. */
 const PAUSE_ABOVE = HISTORY_SIZE / 2;
@@ -28,7 +28,13 @@ export function receiveAck(turn: Turn, node: NodeState, fields: FieldList): void
   if (seq === null || !state.flowControl) return;
   const { highest } = state.history;
   if (seq > highest) {
-    log(turn, 'ERROR', `HBDoMsg_T_ACK: corrupted ackseq current hiseq = ${highest} ackseq =${seq} in this message`);
+    complain(
+      turn,
+      node,
+      'ack',
+      'ERROR',
+      `HBDoMsg_T_ACK: corrupted ackseq current hiseq = ${highest} ackseq =${seq} in this message`,
+    );
     return;
   }
   if (seq <= node.acked) return;

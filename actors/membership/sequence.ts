@@ -7,9 +7,9 @@
 import type { DropReason } from './types.ts';
 
 /** More lost numbers than this in one jump are given up at once (half of the history). */
-export const LOST_A_LOT = 250;
+const LOST_A_LOT = 250;
 /** Size of the missing set; beyond it the lowest number is given up. */
-export const MISSING_MAX = 500;
+const MISSING_MAX = 500;
 /** ACK_MSG_DIV: one acknowledgement in ten numbers. */
 export const ACK_EVERY = 10;
 

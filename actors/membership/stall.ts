@@ -21,6 +21,8 @@ const TOLERATED_PART = 1 / 4;
 /** First thing in every step: measures how late we are. */
 export function noteLateness(turn: Turn): void {
   const { state, nowMs } = turn;
+  // The first tick only shows how long the thread took to start.
+  if (state.phase === 'starting') return;
   const { keepaliveMs } = state.config;
   const lateMs = nowMs - state.dueMs;
   if (lateMs <= keepaliveMs * TOLERATED_PART) return;

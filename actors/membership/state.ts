@@ -61,12 +61,12 @@ export interface NodeState {
 }
 
 /** What waits to be sent, or told, in order. */
-export type Outgoing =
+type Outgoing =
   | { readonly kind: 'message'; readonly fields: FieldList }
   | { readonly kind: 'event'; readonly event: MembershipEvent };
 
 /** `starting` until the first tick; `waiting` for every node to be heard or dead; `asking` for the node list; `active`. */
-export type Phase = 'starting' | 'waiting' | 'asking' | 'active';
+type Phase = 'starting' | 'waiting' | 'asking' | 'active';
 
 export interface MembershipState {
   readonly config: MembershipConfig;

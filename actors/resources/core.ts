@@ -110,7 +110,7 @@ function apply(turn: Turn, input: ResourcesInput): void {
     case 'node-dead':
       if (other === null || input.node !== other.name || input.nodeType === 'ping') return;
       if (state.phase === 'init') state.earlyDeath = { wasHeard: input.wasHeard };
-      else if (other.alive || !other.stable) acceptDeath(turn, input.wasHeard);
+      else if (other.alive) acceptDeath(turn, input.wasHeard);
       return;
     case 'node-status':
       if (other !== null && input.node === other.name && input.status !== 'dead')
@@ -120,7 +120,9 @@ function apply(turn: Turn, input: ResourcesInput): void {
       if (other !== null && input.node === other.name) onAlive(turn, true);
       return;
     case 'node-restarted':
-      if (other !== null && input.node === other.name) other.sequence = -1;
+      if (other === null || input.node !== other.name) return;
+      other.sequence = -1;
+      other.leaving = false;
       return;
     case 'link-status':
       return;
@@ -248,6 +250,7 @@ function takeOutcome(turn: Turn, job: Job, outcome: GroupOutcome): void {
   const { state } = turn;
   const group = state.groups.get(outcome.key);
   if (group === undefined || outcome.result === 'skipped') return;
+  if (job.why === 'verify-idle' && outcome.result !== 'stuck') return;
   // A later job has the group in hand, except that nothing later makes a stuck group right.
   if (group.job !== job.id && outcome.result !== 'stuck') return;
   group.activity = activityAfter[outcome.result];

@@ -54,3 +54,11 @@ export function parseSet(text: string | undefined): ResourceSet | undefined {
   if (text === 'failback') return 'foreign';
   return text === 'all' || text === 'local' || text === 'foreign' ? text : undefined;
 }
+
+/**
+ * The word of `hb_takeover WORD`: the set as the asking node sees it. There `failback` stands for what prefers the asker (3.0.6 means this but
+ * takes the word for `all`).
+ */
+export function parseTakeoverSet(text: string | undefined): ResourceSet | undefined {
+  return text === 'failback' ? 'local' : parseSet(text);
+}

@@ -47,7 +47,7 @@ export function onProbed(turn: Turn, outcomes: readonly GroupOutcome[]): void {
     if (result === 'held') {
       group.activity = 'held';
       state.claims = plus(state.claims, 'local');
-    } else if (state.other !== null && state.other.alive) turn.send(ipRequestMessage(key));
+    } else if (state.other?.alive) turn.send(ipRequestMessage(key));
     else take(turn, key, true);
   }
   turn.workDone('local', 'req_our_resources');

@@ -3,7 +3,7 @@
  */
 import { type FieldList, field, getHex, getString } from '../../runtime/message/message.ts';
 import type { NodeName } from '../../runtime/units.ts';
-import { type Holding, parseHolding, parseSet, type ResourceSet } from './holdings.ts';
+import { type Holding, parseHolding, parseSet, parseTakeoverSet, type ResourceSet } from './holdings.ts';
 
 export type ClusterMessage =
   | { readonly type: 'starting' }
@@ -53,7 +53,7 @@ export function parseClusterMessage(fields: FieldList): ClusterMessage | undefin
     case 'ask_resources':
       return { type, set: parseSet(getString(fields, 'rsc_hold')), info: getString(fields, 'info') ?? '' };
     case 'hb_takeover':
-      return { type, set: parseSet(getString(fields, 'rsc_hold')) };
+      return { type, set: parseTakeoverSet(getString(fields, 'rsc_hold')) };
     case 'ip-request': {
       const key = getString(fields, 'ipaddr');
       return key === undefined ? undefined : { type, key };
@@ -69,7 +69,6 @@ export function parseClusterMessage(fields: FieldList): ClusterMessage | undefin
   }
 }
 
-export const startingMessage: FieldList = [field('t', 'starting')];
 export const shutdoneMessage: FieldList = [field('t', 'shutdone'), field('st', 'dead')];
 
 export function resourceMessage(holding: Holding, stable: boolean, info?: string): FieldList {

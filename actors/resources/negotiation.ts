@@ -9,18 +9,16 @@ import type { NodeName } from '../../runtime/units.ts';
 import { keysOf } from './groups.ts';
 import { includes, type Kind, kindsOf, plus } from './holdings.ts';
 import type { ClusterMessage } from './messages.ts';
-import { startingMessage } from './messages.ts';
 import { restartStandby } from './standby.ts';
 import { acceptDeath } from './takeover.ts';
 import { SETTLE_MS, type Turn } from './turn.ts';
 import { PHASES } from './types.ts';
 
-/** Communication is up: the node's life in the cluster begins. */
+/** Communication is up: the node's life in the cluster begins. Membership has sent our `starting`. */
 export function beginNegotiation(turn: Turn, deadNodes: readonly NodeName[]): void {
   const { state } = turn;
   state.phase = 'starting';
   state.joined = true;
-  turn.send(startingMessage);
   if (state.other === null) {
     turn.workDone('foreign', 'status');
     settle(turn);
@@ -57,6 +55,7 @@ export function onStarting(turn: Turn): void {
   restartStandby(turn);
   if (state.takeoverFrom !== null) turn.log('WARN', 'T_STARTING received during takeover.');
   reportAll(turn);
+  if (state.phase === 'reported' && state.takeoverFrom === null) settle(turn);
 }
 
 /**

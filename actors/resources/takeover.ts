@@ -18,7 +18,8 @@ export function acceptDeath(turn: Turn, wasHeard: boolean): void {
   const { state } = turn;
   const other = state.other;
   if (other === null) return;
-  const gaveUp = wasHeard && other.holding === 'none';
+  // Legacy clusters report nothing: only a shutdown notice tells that nothing is held.
+  const gaveUp = wasHeard && (turn.legacy ? other.leaving : other.holding === 'none');
   other.alive = false;
   other.reported = false;
   other.leaving = false;

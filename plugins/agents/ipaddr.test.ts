@@ -36,6 +36,8 @@ class FakeKernel implements AddressSystem {
   /** Given to every change when set. */
   refuses: string | null = null;
   announceFails = false;
+  /** Packet sockets that are open. */
+  senders = 0;
 
   constructor() {
     this.put('127.0.0.1', 8, 'lo', 1);
@@ -98,9 +100,18 @@ class FakeKernel implements AddressSystem {
     return { ok: true };
   }
 
-  announce: AddressSystem['announce'] = (kind, address, link) => {
-    this.frames.push(`${kind} ${formatIpv4(address)} ${link.name}`);
-    if (this.announceFails) throw new SystemCallError('HB_SYSTEM_CALL', 'no network', { errno: 'ENETDOWN' });
+  openArpSender: AddressSystem['openArpSender'] = () => {
+    this.senders++;
+    return {
+      send: (kind, address, link) => {
+        const name = this.links.find((one) => one.index === link.index)?.name;
+        this.frames.push(`${kind} ${formatIpv4(address)} ${name}`);
+        if (this.announceFails) throw new SystemCallError('HB_SYSTEM_CALL', 'no network', { errno: 'ENETDOWN' });
+      },
+      close: () => {
+        this.senders--;
+      },
+    };
   };
 
   /** `eth0:0 10.77.0.200/24 10.77.0.255` of every address but the machine's own. */
@@ -287,9 +298,11 @@ describe('announcement', () => {
     expect(kernel.frames).toEqual(['request 10.77.0.200 eth0', 'reply 10.77.0.200 eth0', 'request 10.77.0.200 eth0']);
     clock.set(ms(4_749));
     expect(agent.announcing).toBe(true);
+    expect(kernel.senders).toBe(1);
     clock.set(ms(60_000));
     expect(kernel.frames.length).toBe(20);
     expect(agent.announcing).toBe(false);
+    expect(kernel.senders).toBe(0);
   });
 
   test('stop and close end it', () => {
@@ -303,6 +316,7 @@ describe('announcement', () => {
     clock.set(ms(10_000));
     expect(kernel.frames.length).toBe(3);
     expect(clock.nextMs).toBeNull();
+    expect(kernel.senders).toBe(0);
   });
 
   test('a frame that cannot be sent is logged once and does not fail the start', () => {

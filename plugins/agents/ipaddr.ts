@@ -19,7 +19,7 @@
  */
 import { type Clock, SystemClock, type Timer } from '../../runtime/clock.ts';
 import { SystemCallError } from '../../runtime/errors.ts';
-import { type ArpKind, sendGratuitousArp } from '../../runtime/sys/arp.ts';
+import { type ArpSender, openArpSender } from '../../runtime/sys/arp.ts';
 import { formatIpv4, type Ipv4, maskOf } from '../../runtime/sys/ipv4.ts';
 import {
   type Address,
@@ -60,8 +60,7 @@ export interface AddressSystem {
   addAddress(change: AddressChange): NetlinkResult;
   deleteAddress(change: AddressChange): NetlinkResult;
   setLinkUp(linkIndex: number): NetlinkResult;
-  /** Sends one frame; throws SystemCallError. */
-  announce(kind: ArpKind, address: Ipv4, link: Link): void;
+  openArpSender(): ArpSender;
 }
 
 const kernel: AddressSystem = {
@@ -71,7 +70,7 @@ const kernel: AddressSystem = {
   addAddress,
   deleteAddress,
   setLinkUp,
-  announce: sendGratuitousArp,
+  openArpSender,
 };
 
 export interface AddressAgentOptions {
@@ -137,6 +136,8 @@ export class AddressAgent {
   readonly #clock: Clock;
   readonly #system: AddressSystem;
   readonly #announcements = new Map<Ipv4, Timer>();
+  /** Open while there are announcements. */
+  #arp: ArpSender | null = null;
 
   constructor(options: AddressAgentOptions = {}) {
     this.#script = options.script ?? 'IPaddr';
@@ -167,8 +168,7 @@ export class AddressAgent {
 
   /** Ends all announcements; addresses stay as they are. */
   close(): void {
-    for (const timer of this.#announcements.values()) timer.cancel();
-    this.#announcements.clear();
+    for (const address of [...this.#announcements.keys()]) this.#endAnnouncement(address);
   }
 
   /** Parses, runs, and makes the result that the original's wrapper would print and log. */
@@ -267,31 +267,36 @@ export class AddressAgent {
     let failed = false;
     const frame = (number: number): void => {
       try {
-        this.#system.announce(number % 2 === 0 ? 'request' : 'reply', address, link);
+        this.#arp ??= this.#system.openArpSender();
+        this.#arp.send(number % 2 === 0 ? 'request' : 'reply', address, link);
       } catch (error) {
         if (!(error instanceof SystemCallError)) throw error;
         if (!failed) log(`WARNING: gratuitous ARP for ${formatIpv4(address)} on ${link.name} failed: ${error.message}`);
         failed = true;
       }
       const next = number + 1;
-      if (next === announcementFrames) this.#announcements.delete(address);
+      if (next === announcementFrames) this.#endAnnouncement(address);
       else
         this.#announcements.set(
           address,
           this.#clock.setTimer(ms(startMs + next * announcementPauseMs), () => frame(next)),
         );
     };
-    this.#cancelAnnouncement(address);
+    this.#endAnnouncement(address);
     frame(0);
   }
 
-  #cancelAnnouncement(address: Ipv4): void {
+  /** The socket ends with the last announcement. */
+  #endAnnouncement(address: Ipv4): void {
     this.#announcements.get(address)?.cancel();
     this.#announcements.delete(address);
+    if (this.#announcements.size > 0) return;
+    this.#arp?.close();
+    this.#arp = null;
   }
 
   #stop(spec: AddressSpec, log: (line: string) => void): Ending {
-    this.#cancelAnnouncement(spec.address);
+    this.#endAnnouncement(spec.address);
     const links = this.#system.listLinks();
     const addresses = this.#system.listAddresses();
     const found = findAddress(addresses, links, spec);

@@ -36,7 +36,8 @@ function forEachLine(socket: Socket, onLine: (line: string) => void): void {
 function connectionFailure(error: NodeJS.ErrnoException): AdminAnswer {
   if (error.code === 'EACCES' || error.code === 'EPERM') return { kind: 'not-permitted' };
   // No socket file, or one that a dead daemon left behind.
-  if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED' || error.code === 'ENOTDIR') return { kind: 'not-running' };
+  if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED' || error.code === 'ENOTDIR')
+    return { kind: 'not-running' };
   return { kind: 'refused', code: error.code ?? 'ERROR', message: error.message };
 }
 
@@ -45,7 +46,12 @@ function connectionFailure(error: NodeJS.ErrnoException): AdminAnswer {
  *
  * @param deadlineMs how long to wait for the reply [ms]; a hung daemon is an answer of its own (`no-answer`)
  */
-export function adminRequest(socketPath: string, method: string, params: unknown, deadlineMs: number): Promise<AdminAnswer> {
+export function adminRequest(
+  socketPath: string,
+  method: string,
+  params: unknown,
+  deadlineMs: number,
+): Promise<AdminAnswer> {
   return new Promise((resolve) => {
     const socket: Socket = createConnection(socketPath);
     const finish = (answer: AdminAnswer): void => {
@@ -63,9 +69,12 @@ export function adminRequest(socketPath: string, method: string, params: unknown
 
 function readReply(line: string): AdminAnswer {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), reply), line);
-  if (!parsed.success) return { kind: 'refused', code: 'HB_ADMIN_REPLY', message: 'the daemon sent an answer that cannot be read' };
+  if (!parsed.success)
+    return { kind: 'refused', code: 'HB_ADMIN_REPLY', message: 'the daemon sent an answer that cannot be read' };
   const { error, result } = parsed.output;
-  return error === undefined ? { kind: 'result', result } : { kind: 'refused', code: error.code, message: error.message };
+  return error === undefined
+    ? { kind: 'result', result }
+    : { kind: 'refused', code: error.code, message: error.message };
 }
 
 /** An open event stream; `close` ends it, `ended` settles when the daemon or we closed it. */

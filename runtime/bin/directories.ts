@@ -30,5 +30,7 @@ export function adminSocketPath(runDir: string): string {
 
 /** The pid file: Heartbeat's place beside its run directory for the default, inside the directory for any other. */
 export function pidFilePath(runDir: string): string {
-  return runDir === defaultDirectories.runDir || runDir === '/run/heartbeat' ? '/run/heartbeat.pid' : join(runDir, 'heartbeat.pid');
+  return runDir === defaultDirectories.runDir || runDir === '/run/heartbeat'
+    ? '/run/heartbeat.pid'
+    : join(runDir, 'heartbeat.pid');
 }

@@ -55,7 +55,11 @@ function readOptions(): Options {
     ...(values['state-dir'] === undefined ? {} : { stateDir: values['state-dir'] }),
     ...(values['run-dir'] === undefined ? {} : { runDir: values['run-dir'] }),
   });
-  return { ...directories, foreground: values.foreground, logFormat: values['log-format'] === 'json' ? 'json' : 'text' };
+  return {
+    ...directories,
+    foreground: values.foreground,
+    logFormat: values['log-format'] === 'json' ? 'json' : 'text',
+  };
 }
 
 function readConfig(options: Options): Configuration {
@@ -68,7 +72,10 @@ function configured(options: Options): { settings: Settings; keys: AuthKeys; con
   const { settings, authKeys, diagnostics } = configuration;
   if (settings === null || authKeys === null) {
     const text = formatDiagnostics(diagnostics.filter((entry) => entry.severity === 'error'));
-    throw new StartFailure(exitCode.notConfigured, `${text.trimEnd()}\nERROR: Configuration error, heartbeat not started.`);
+    throw new StartFailure(
+      exitCode.notConfigured,
+      `${text.trimEnd()}\nERROR: Configuration error, heartbeat not started.`,
+    );
   }
   return { settings, keys: authKeys, configuration };
 }
@@ -93,17 +100,26 @@ function directoryFailure(option: string, dir: string, error: unknown): StartFai
   switch (code) {
     case 'EACCES':
     case 'EPERM':
-      return new StartFailure(exitCode.permission, `${option} ${dir} is not writable for this user: start as root, or give another ${option}`);
+      return new StartFailure(
+        exitCode.permission,
+        `${option} ${dir} is not writable for this user: start as root, or give another ${option}`,
+      );
     case 'EROFS':
       return new StartFailure(exitCode.directory, `${option} ${dir} is on a read-only file system`);
     case 'ENOSPC':
     case 'EDQUOT':
-      return new StartFailure(exitCode.directory, `${option} ${dir}: the disk is full: the node's generation could not be stored, so it does not start`);
+      return new StartFailure(
+        exitCode.directory,
+        `${option} ${dir}: the disk is full: the node's generation could not be stored, so it does not start`,
+      );
     case 'EEXIST':
     case 'ENOTDIR':
       return new StartFailure(exitCode.directory, `${option} ${dir} is not a directory`);
     default:
-      return new StartFailure(exitCode.directory, `${option} ${dir} cannot be used: ${error instanceof Error ? error.message : String(error)}`);
+      return new StartFailure(
+        exitCode.directory,
+        `${option} ${dir} cannot be used: ${error instanceof Error ? error.message : String(error)}`,
+      );
   }
 }
 
@@ -115,7 +131,10 @@ async function takeLocks(options: Options, say: (text: string) => void): Promise
   const own = lockFile(join(options.stateDir, 'systole.lock'));
   if (!own.ok) {
     const pid = own.holderPid === null ? '' : ` [pid ${own.holderPid}]`;
-    throw new StartFailure(exitCode.alreadyRunning, `heartbeat: already running${pid} on the state directory ${options.stateDir}`);
+    throw new StartFailure(
+      exitCode.alreadyRunning,
+      `heartbeat: already running${pid} on the state directory ${options.stateDir}`,
+    );
   }
   const path = join(options.stateDir, 'guardian.lock');
   const deadlineMs = performance.now() + guardianPatienceMs;
@@ -126,10 +145,16 @@ async function takeLocks(options: Options, say: (text: string) => void): Promise
       guardian.release();
       return;
     }
-    if (!told) say(`the guardian of the last run${guardian.holderPid === null ? '' : ` [pid ${guardian.holderPid}]`} is still stopping resources: waiting for it`);
+    if (!told)
+      say(
+        `the guardian of the last run${guardian.holderPid === null ? '' : ` [pid ${guardian.holderPid}]`} is still stopping resources: waiting for it`,
+      );
     told = true;
     if (performance.now() > deadlineMs)
-      throw new StartFailure(exitCode.alreadyRunning, `the guardian of the last run [pid ${guardian.holderPid ?? '?'}] has not finished within ${guardianPatienceMs / 1_000} s: see what hangs, end it, and start again`);
+      throw new StartFailure(
+        exitCode.alreadyRunning,
+        `the guardian of the last run [pid ${guardian.holderPid ?? '?'}] has not finished within ${guardianPatienceMs / 1_000} s: see what hangs, end it, and start again`,
+      );
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
@@ -158,7 +183,8 @@ function logConfiguration(log: Log, configuration: Configuration): void {
     log.write(severities.find((known) => known === severity) ?? 'info', text ?? line);
   }
   for (const entry of configuration.diagnostics) {
-    if (entry.original === null && entry.severity === 'warning') log.write('WARN', `${entry.file}:${entry.line}: ${entry.message}: ${entry.hint}`);
+    if (entry.original === null && entry.severity === 'warning')
+      log.write('WARN', `${entry.file}:${entry.line}: ${entry.message}: ${entry.hint}`);
   }
 }
 
@@ -178,7 +204,11 @@ async function run(options: Options): Promise<void> {
   logConfiguration(log, configuration);
   log.write('info', 'heartbeat: version 3.0.6 (systole)');
   for (const line of identity.lines) log.write(line.severity, line.text);
-  for (const entry of settings.notActive) log.write('WARN', `${entry.directive} (line ${entry.place.line} of ${entry.place.file}) is read and checked, but not active yet in this version`);
+  for (const entry of settings.notActive)
+    log.write(
+      'WARN',
+      `${entry.directive} (line ${entry.place.line} of ${entry.place.file}) is read and checked, but not active yet in this version`,
+    );
 
   const priority = realtimePriority(settings);
   const realtime = priority === null ? null : setRealtime(priority);
@@ -196,7 +226,17 @@ async function run(options: Options): Promise<void> {
     if (how.type === 'restart') restartProcess(log);
     process.exit(exitCode.ok);
   };
-  const tree = nodeTree({ settings, keys, uuid: identity.uuid, generation: identity.generation, stateDir: options.stateDir, runDir: options.runDir, socketPath, log: target, startedMs });
+  const tree = nodeTree({
+    settings,
+    keys,
+    uuid: identity.uuid,
+    generation: identity.generation,
+    stateDir: options.stateDir,
+    runDir: options.runDir,
+    socketPath,
+    log: target,
+    startedMs,
+  });
   let currentKeys = keys;
   const mcp = new Mcp({
     tree,
@@ -237,13 +277,20 @@ function writePidFile(path: string, runDir: string): void {
 }
 
 /** authkeys are used from the next packet on; a changed ha.cf is checked, and takes effect at the next start. */
-function reload(options: Options, running: Settings, keys: AuthKeys): ReturnType<ConstructorParameters<typeof Mcp>[0]['reload']> {
+function reload(
+  options: Options,
+  running: Settings,
+  keys: AuthKeys,
+): ReturnType<ConstructorParameters<typeof Mcp>[0]['reload']> {
   const read = readConfig(options);
   const errors = read.diagnostics.filter((entry) => entry.severity === 'error');
   if (read.settings === null || read.authKeys === null) {
     const first = errors[0];
     const where = first === undefined ? options.configDir : `${first.file}:${first.line}: ${first.message}`;
-    return { ok: false, text: `Config errors: Heartbeat keeps running as it was (${errors.length} errors, the first: ${where})` };
+    return {
+      ok: false,
+      text: `Config errors: Heartbeat keeps running as it was (${errors.length} errors, the first: ${where})`,
+    };
   }
   const changed = JSON.stringify(withoutPlaces(read.settings)) !== JSON.stringify(withoutPlaces(running));
   const newKeys = JSON.stringify(read.authKeys) !== JSON.stringify(keys);
@@ -292,7 +339,10 @@ function report(message: { ready: true; pid: number } | { ready: false; exitCode
 try {
   await run(readOptions());
 } catch (error) {
-  const failure = error instanceof StartFailure ? error : new StartFailure(exitCode.general, error instanceof Error ? (error.stack ?? error.message) : String(error));
+  const failure =
+    error instanceof StartFailure
+      ? error
+      : new StartFailure(exitCode.general, error instanceof Error ? (error.stack ?? error.message) : String(error));
   if (process.send === undefined) process.stderr.write(`${failure.message}\n`);
   else report({ ready: false, exitCode: failure.exitCode, lines: failure.message.split('\n') });
   process.exitCode = failure.exitCode;

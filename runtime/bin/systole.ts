@@ -12,8 +12,14 @@ const program = new Command('systole');
 /** Commands are loaded when they are asked for: `status` in a loop should not pay for the configuration readers. */
 type DirectoryOptions = { configDir?: string; stateDir?: string; runDir?: string };
 
-const configDirOption = new Option('--config-dir <dir>', `ha.cf, haresources and authkeys are here (default: ${defaultDirectories.configDir})`);
-const stateDirOption = new Option('--state-dir <dir>', `identity and generation (default: ${defaultDirectories.stateDir})`);
+const configDirOption = new Option(
+  '--config-dir <dir>',
+  `ha.cf, haresources and authkeys are here (default: ${defaultDirectories.configDir})`,
+);
+const stateDirOption = new Option(
+  '--state-dir <dir>',
+  `identity and generation (default: ${defaultDirectories.stateDir})`,
+);
 const runDirOption = new Option('--run-dir <dir>', `sockets and pid file (default: ${defaultDirectories.runDir})`);
 const jsonOption = new Option('--json', 'print JSON');
 
@@ -47,7 +53,10 @@ program
   .addOption(new Option('--log-format <format>', "Heartbeat's lines or JSON").choices(['text', 'json']).default('text'))
   .action(async (options: DirectoryOptions & { foreground?: boolean; logFormat: 'text' | 'json' }) => {
     const { runStart } = await import('./commands/start.ts');
-    process.exitCode = await runStart({ ...directoriesFrom(options), foreground: options.foreground ?? false, logFormat: options.logFormat }, io);
+    process.exitCode = await runStart(
+      { ...directoriesFrom(options), foreground: options.foreground ?? false, logFormat: options.logFormat },
+      io,
+    );
   });
 
 program
@@ -58,7 +67,10 @@ program
   .option('--timeout <duration>', 'how long to wait until it is gone', parseDuration, 600_000)
   .action(async (options: { runDir?: string; json?: boolean; timeout: number }) => {
     const { runStop } = await import('./commands/stop.ts');
-    process.exitCode = await runStop({ runDir: directoriesFrom(options).runDir, json: options.json ?? false, timeoutMs: options.timeout }, io);
+    process.exitCode = await runStop(
+      { runDir: directoriesFrom(options).runDir, json: options.json ?? false, timeoutMs: options.timeout },
+      io,
+    );
   });
 
 program
@@ -89,7 +101,10 @@ program
   .option('--watch', 'print again every second')
   .action(async (options: { runDir?: string; json?: boolean; watch?: boolean }) => {
     const { runStatus } = await import('./commands/status.ts');
-    process.exitCode = await runStatus({ runDir: directoriesFrom(options).runDir, json: options.json ?? false, watch: options.watch ?? false }, io);
+    process.exitCode = await runStatus(
+      { runDir: directoriesFrom(options).runDir, json: options.json ?? false, watch: options.watch ?? false },
+      io,
+    );
   });
 
 program
@@ -101,13 +116,20 @@ program
   .addOption(jsonOption)
   .action(async (file: string, options: { authkeys?: string; port?: number; json?: boolean }) => {
     const { runDecode } = await import('./decode.ts');
-    process.exitCode = await runDecode({ file, authkeysFile: options.authkeys ?? null, json: options.json ?? false, port: options.port ?? null }, io);
+    process.exitCode = await runDecode(
+      { file, authkeysFile: options.authkeys ?? null, json: options.json ?? false, port: options.port ?? null },
+      io,
+    );
   });
 
 program
   .command('demo')
   .description('a whole cluster on this machine, without root: see a failover')
-  .option('--kill-after <duration>', 'kill the serving node by itself, this long after the service first answered', parseDuration)
+  .option(
+    '--kill-after <duration>',
+    'kill the serving node by itself, this long after the service first answered',
+    parseDuration,
+  )
   .option('--exit-after-failover', 'end then: 0 only if the service answered again from the other node')
   .addOption(jsonOption)
   .action(async (options: { killAfter?: number; exitAfterFailover?: boolean; json?: boolean }) => {
@@ -120,7 +142,8 @@ program
 
 function parsePort(text: string): number {
   const port = Number(text);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new InvalidArgumentError('a port is a number from 1 to 65535');
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new InvalidArgumentError('a port is a number from 1 to 65535');
   return port;
 }
 

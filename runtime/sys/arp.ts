@@ -3,7 +3,7 @@
  */
 
 import { type Ipv4, ipv4Bytes } from './ipv4.ts';
-import { afPacket, libc, sockRaw, systemCallError, withSocket } from './libc.ts';
+import { afPacket, closeInBackground, libc, sockCloexec, sockNonblock, sockRaw, systemCallError } from './libc.ts';
 import { writeU16, writeU16Net, writeU32 } from './native.ts';
 
 /** `request` asks who has the address and tells it at once; `reply` answers a question that nobody asked. */
@@ -38,26 +38,42 @@ export function gratuitousArpFrame(kind: ArpKind, address: Ipv4, mac: Uint8Array
   return frame;
 }
 
-/**
- * Sends one gratuitous ARP frame out of an interface; returns at once.
- *
- * Throws SystemCallError: EPERM without CAP_NET_RAW, ENETDOWN while the interface is down, ENXIO when it is gone.
- */
-export function sendGratuitousArp(
-  kind: ArpKind,
-  address: Ipv4,
-  link: { readonly index: number; readonly mac: Uint8Array },
-): void {
-  const frame = gratuitousArpFrame(kind, address, link.mac);
+/** Sends frames through one packet socket. */
+export interface ArpSender {
+  /**
+   * Sends one gratuitous ARP frame out of an interface; returns at once.
+   *
+   * Throws SystemCallError: ENETDOWN while the interface is down, ENXIO when it is gone.
+   */
+  send(kind: ArpKind, address: Ipv4, link: { readonly index: number; readonly mac: Uint8Array }): void;
+  /** May be called twice. The descriptor is closed on another thread, since closing a packet socket takes some 10 ms. */
+  close(): void;
+}
+
+/** Opens a sender. Throws SystemCallError: EPERM without CAP_NET_RAW. */
+export function openArpSender(): ArpSender {
+  const c = libc();
   // Protocol 0: this socket only sends, so the kernel shall not copy every frame of the machine to it.
-  withSocket(afPacket, sockRaw, 0, (fd) => {
-    const target = new Uint8Array(20);
-    writeU16(target, 0, afPacket);
-    writeU16Net(target, 2, etherTypeArp);
-    writeU32(target, 4, link.index);
-    target[11] = 6;
-    target.set(ethernetBroadcast, 12);
-    if (libc().sendto(fd, frame, frame.length, 0, target, target.length) < 0)
-      throw systemCallError('sendto(AF_PACKET)', `send gratuitous ARP on interface ${link.index}`);
-  });
+  const fd = c.socket(afPacket, sockRaw | sockCloexec | sockNonblock, 0);
+  if (fd < 0) throw systemCallError('socket(AF_PACKET)', 'announce addresses by ARP');
+  let open = true;
+  return {
+    send(kind, address, link) {
+      if (!open) throw systemCallError('sendto(AF_PACKET)', 'announce addresses by ARP after close', 'EBADF');
+      const frame = gratuitousArpFrame(kind, address, link.mac);
+      const target = new Uint8Array(20);
+      writeU16(target, 0, afPacket);
+      writeU16Net(target, 2, etherTypeArp);
+      writeU32(target, 4, link.index);
+      target[11] = 6;
+      target.set(ethernetBroadcast, 12);
+      if (c.sendto(fd, frame, frame.length, 0, target, target.length) < 0) {
+        throw systemCallError('sendto(AF_PACKET)', `announce addresses by ARP on interface ${link.index}`);
+      }
+    },
+    close() {
+      if (open) closeInBackground(fd);
+      open = false;
+    },
+  };
 }

@@ -43,6 +43,7 @@ export interface Watch {
 interface Loaded {
   readonly libc: Libc;
   readonly errno: () => number;
+  readonly closeAsync: (fd: number, done: () => void) => void;
   readonly watchReadable: (fd: number, onReadable: () => void) => Watch;
 }
 
@@ -61,9 +62,10 @@ function load(): Loaded {
   }
   // null: the symbols of the running program, whatever its C library is called.
   const library = koffi.load(null);
+  const close = library.func('int close(int fd)');
   const functions: Libc = {
+    close,
     socket: library.func('int socket(int domain, int type, int protocol)'),
-    close: library.func('int close(int fd)'),
     bind: library.func('int bind(int fd, const void *address, uint32_t size)'),
     setsockopt: library.func('int setsockopt(int fd, int level, int option, const void *value, uint32_t size)'),
     getsockopt: library.func('int getsockopt(int fd, int level, int option, void *value, void *size)'),
@@ -81,6 +83,7 @@ function load(): Loaded {
   return {
     libc: functions,
     errno: () => koffi.errno(),
+    closeAsync: (fd, done) => close.async(fd, done),
     watchReadable: (fd, onReadable) => koffi.node.poll(fd, { readable: true }, onReadable),
   };
 }
@@ -95,6 +98,12 @@ export function libc(): Libc {
 export function watchReadable(fd: number, onReadable: () => void): Watch {
   loaded ??= load();
   return loaded.watchReadable(fd, onReadable);
+}
+
+/** Closes a descriptor on another thread: for kinds whose closing waits (AF_PACKET: some 10 ms, until every processor has let go). */
+export function closeInBackground(fd: number): void {
+  loaded ??= load();
+  loaded.closeAsync(fd, () => undefined);
 }
 
 const errnoNames: ReadonlyMap<number, string> = new Map(

@@ -9,13 +9,22 @@ import type { Io } from '../io.ts';
 
 /** @returns 0 when the node would start (warnings allowed), 1 when it would not */
 export function runCheck(options: { configDir: string; json: boolean }, io: Io): ExitCode {
-  const { diagnostics } = readConfiguration({ configDir: options.configDir, hostname: hostname(), system: realSystem(), activeMedia });
+  const { diagnostics } = readConfiguration({
+    configDir: options.configDir,
+    hostname: hostname(),
+    system: realSystem(),
+    activeMedia,
+  });
   const errors = countErrors(diagnostics);
   if (options.json) {
     io.out(`${JSON.stringify({ ok: errors === 0, errors, diagnostics: diagnosticsToJson(diagnostics) })}\n`);
   } else {
     io.out(formatDiagnostics(diagnostics, { color: io.color }));
-    io.out(errors === 0 ? `${options.configDir}: the configuration is complete, the node would start\n` : `${options.configDir}: ${errors} ${errors === 1 ? 'error' : 'errors'}: the node would not start\n`);
+    io.out(
+      errors === 0
+        ? `${options.configDir}: the configuration is complete, the node would start\n`
+        : `${options.configDir}: ${errors} ${errors === 1 ? 'error' : 'errors'}: the node would not start\n`,
+    );
   }
   return errors === 0 ? exitCode.ok : exitCode.general;
 }

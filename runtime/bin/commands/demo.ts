@@ -84,7 +84,8 @@ class Demo {
 
   async run(): Promise<ExitCode> {
     const cluster = await createDemoCluster((node, code, signal) => {
-      if (!this.#closed) this.#say(node.name, signal === null ? `process ended with code ${code}` : `process ended by ${signal}`);
+      if (!this.#closed)
+        this.#say(node.name, signal === null ? `process ended with code ${code}` : `process ended by ${signal}`);
     });
     this.#cluster = cluster;
     for (const node of cluster.nodes) this.#startNode(cluster, node);
@@ -101,11 +102,13 @@ class Demo {
     }
     this.#say('demo', `the service answers at ${url} (try: curl ${url})`);
     this.#explain(cluster);
-    if (this.#options.killAfterMs === null) return await new Promise<ExitCode>((resolve) => this.#listenForKeys(cluster, resolve));
+    if (this.#options.killAfterMs === null)
+      return await new Promise<ExitCode>((resolve) => this.#listenForKeys(cluster, resolve));
     await delay(this.#options.killAfterMs);
     const report = await this.#failover(cluster);
     this.#report(report);
-    if (!this.#options.exitAfterFailover) return await new Promise<ExitCode>((resolve) => this.#listenForKeys(cluster, resolve));
+    if (!this.#options.exitAfterFailover)
+      return await new Promise<ExitCode>((resolve) => this.#listenForKeys(cluster, resolve));
     return report.servedBy !== null && report.servedBy !== report.killed ? exitCode.ok : exitCode.general;
   }
 
@@ -155,7 +158,8 @@ class Demo {
     const kills = cluster.nodes.map((node) => `kill -9 ${node.process?.pid} (${node.name})`).join('   ');
     this.#say('demo', `to see a failover, kill a node: ${kills}`);
     this.#say('demo', `configuration and logs: ${cluster.dir}`);
-    if (process.stdin.isTTY) this.#say('demo', 'keys, then Enter: k = kill the serving node, r = start dead nodes again, q = quit');
+    if (process.stdin.isTTY)
+      this.#say('demo', 'keys, then Enter: k = kill the serving node, r = start dead nodes again, q = quit');
   }
 
   #listenForKeys(cluster: DemoCluster, end: (code: ExitCode) => void): void {
@@ -164,7 +168,8 @@ class Demo {
     this.#keys.on('line', (line) => {
       if (line.trim() === 'q') end(exitCode.ok);
       if (line.trim() === 'k') void this.#failover(cluster).then((report) => this.#report(report));
-      if (line.trim() === 'r') for (const node of cluster.nodes) if (node.process === null) this.#startNode(cluster, node);
+      if (line.trim() === 'r')
+        for (const node of cluster.nodes) if (node.process === null) this.#startNode(cluster, node);
     });
   }
 
@@ -195,11 +200,19 @@ class Demo {
 
   #report(report: FailoverReport): void {
     if (report.servedBy === null || report.takeoverMs === null) {
-      this.#say('demo', report.killed === '' ? 'no node serves: nothing to kill' : `FAILED: no other node served within ${failoverDeadlineMs / 1_000} s`);
+      this.#say(
+        'demo',
+        report.killed === ''
+          ? 'no node serves: nothing to kill'
+          : `FAILED: no other node served within ${failoverDeadlineMs / 1_000} s`,
+      );
       return;
     }
     const detection = report.detectionMs === null ? 'not seen' : `${report.detectionMs.toFixed(1)} ms`;
-    this.#say('demo', `detection ${detection} after the kill (deadtime ${report.deadtimeMs} ms), takeover ${report.takeoverMs.toFixed(1)} ms after the kill`);
+    this.#say(
+      'demo',
+      `detection ${detection} after the kill (deadtime ${report.deadtimeMs} ms), takeover ${report.takeoverMs.toFixed(1)} ms after the kill`,
+    );
   }
 
   async close(): Promise<void> {

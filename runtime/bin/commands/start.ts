@@ -1,7 +1,7 @@
 /** `systole start`: checks everything that can be checked, then runs the node, in the background or as this process. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
@@ -40,14 +40,24 @@ export function daemonCommand(options: StartOptions): { file: string; args: stri
       ...(options.foreground ? ['--foreground'] : []),
     ],
     // Compiled code of all threads is cached: workers start faster and need a third of the memory (they load no TypeScript stripper).
-    env: { ...process.env, NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? compileCacheDir() },
+    env: { ...process.env, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? compileCacheDir() },
   };
 }
 
-/** A directory of our own user's: a shared one in /tmp would let others plant code for root. */
-function compileCacheDir(): string {
-  const uid = process.getuid?.() ?? 0;
-  return uid === 0 ? '/var/cache/systole' : join(process.env['XDG_CACHE_HOME'] ?? process.env['HOME'] ?? tmpdir(), '.cache', 'systole');
+/** The root of the checkout or of the installed package. */
+const packageRoot = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../../../' : '../../../../', import.meta.url),
+);
+
+/**
+ * Where compiled code is kept: beside the code itself in a checkout (`npm ci` fills it, see runtime/bin/warm.ts), else in a directory of
+ * our own user's. A shared one in /tmp would let others plant code for root.
+ */
+export function compileCacheDir(): string {
+  if (import.meta.url.endsWith('.ts') && existsSync(join(packageRoot, 'node_modules')))
+    return join(packageRoot, 'node_modules', '.cache', 'systole');
+  if (process.getuid?.() === 0) return '/var/cache/systole';
+  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'systole');
 }
 
 const started = v.union([

@@ -24,7 +24,12 @@ const statusShape = v.object({
     holding: v.string(),
     transition: v.optional(v.boolean()),
     groups: v.array(
-      v.object({ owner: v.string(), resources: v.array(v.string()), running: v.boolean(), state: v.optional(v.string()) }),
+      v.object({
+        owner: v.string(),
+        resources: v.array(v.string()),
+        running: v.boolean(),
+        state: v.optional(v.string()),
+      }),
     ),
   }),
   process: v.optional(v.object({ pid: v.number(), uptimeMs: v.number(), realtime: v.optional(v.string()) })),
@@ -59,7 +64,9 @@ async function printOnce(options: StatusOptions, io: Io): Promise<ExitCode> {
       io.err(`systole status: you may not ask this node: run it as the user that owns ${options.runDir}\n`);
       return exitCode.permission;
     case 'no-answer':
-      io.err(`systole status: the daemon holds its socket but has not answered within ${answer.deadlineMs / 1000} s: it hangs, or the machine does\n`);
+      io.err(
+        `systole status: the daemon holds its socket but has not answered within ${answer.deadlineMs / 1000} s: it hangs, or the machine does\n`,
+      );
       return exitCode.general;
     case 'refused':
       io.err(`systole status: ${answer.message}\n`);
@@ -69,7 +76,9 @@ async function printOnce(options: StatusOptions, io: Io): Promise<ExitCode> {
         io.out(`${JSON.stringify(answer.result)}\n`);
         return exitCode.ok;
       }
-      io.out(`${options.watch && io.color ? '\x1b[H\x1b[2J' : ''}${renderStatus(v.parse(statusShape, answer.result), io)}\n`);
+      io.out(
+        `${options.watch && io.color ? '\x1b[H\x1b[2J' : ''}${renderStatus(v.parse(statusShape, answer.result), io)}\n`,
+      );
       return exitCode.ok;
   }
 }
@@ -95,9 +104,10 @@ export function formatAge(ageMs: number): string {
 /** Lays columns out under each other; cells may hold colours, so widths are taken from the plain text. */
 function table(rows: readonly (readonly { text: string; color?: number }[])[], io: Io): string {
   const widths: number[] = [];
-  for (const row of rows) row.forEach((cell, column) => {
-    widths[column] = Math.max(widths[column] ?? 0, cell.text.length);
-  });
+  for (const row of rows)
+    row.forEach((cell, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, cell.text.length);
+    });
   return rows
     .map((row) =>
       row
@@ -139,7 +149,10 @@ export function renderStatus(status: Status, io: Io): string {
     return [
       { text: group.resources.join(' ') },
       { text: `prefers ${group.owner}`, color: dim },
-      { text: group.running ? 'running here' : state, color: group.running ? green : stateColor(state === 'not here' ? '' : state) },
+      {
+        text: group.running ? 'running here' : state,
+        color: group.running ? green : stateColor(state === 'not here' ? '' : state),
+      },
     ];
   });
   return [

@@ -41,7 +41,10 @@ export async function runStop(options: StopOptions, io: Io): Promise<ExitCode> {
       say(false, `you may not stop this node: run it as the user that owns ${options.runDir}`);
       return exitCode.permission;
     case 'no-answer':
-      say(false, `the node has not stopped within ${answer.deadlineMs / 1000} s; it goes on stopping: see its log, or give --timeout a longer time`);
+      say(
+        false,
+        `the node has not stopped within ${answer.deadlineMs / 1000} s; it goes on stopping: see its log, or give --timeout a longer time`,
+      );
       return exitCode.general;
     case 'refused':
       say(false, answer.message);

@@ -59,13 +59,21 @@ async function freeTcpPort(): Promise<number> {
 async function samplesDir(): Promise<string> {
   for (const base of ['../../../conf/samples/demo', '../../../../conf/samples/demo']) {
     const dir = fileURLToPath(new URL(base, import.meta.url));
-    if (await readFile(join(dir, 'ha.cf')).then(() => true, () => false)) return dir;
+    if (
+      await readFile(join(dir, 'ha.cf')).then(
+        () => true,
+        () => false,
+      )
+    )
+      return dir;
   }
   throw new Error('the sample files of the demo (conf/samples/demo) are missing from this installation');
 }
 
 /** Writes both nodes' configuration into a new temporary directory; nothing is started yet. */
-export async function createDemoCluster(onExit: (node: DemoNode, code: number | null, signal: string | null) => void): Promise<DemoCluster> {
+export async function createDemoCluster(
+  onExit: (node: DemoNode, code: number | null, signal: string | null) => void,
+): Promise<DemoCluster> {
   const dir = await mkdtemp(join(tmpdir(), 'systole-demo-'));
   const samples = await samplesDir();
   const [port, servicePort] = [await freeUdpPort(), await freeTcpPort()];
@@ -108,7 +116,11 @@ export async function createDemoCluster(onExit: (node: DemoNode, code: number | 
       logFormat: 'text',
     });
     // A session of its own: Ctrl-C in the terminal reaches the demo alone, which then stops its nodes in order.
-    const child = spawn(command.file, command.args, { env: command.env, stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+    const child = spawn(command.file, command.args, {
+      env: command.env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true,
+    });
     node.process = child;
     let lastWords = '';
     child.stderr?.on('data', (chunk: Buffer) => {

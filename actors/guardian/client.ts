@@ -1,0 +1,226 @@
+/**
+ * The daemon's end of the guardian: starts it, gives it work, and replaces it when it dies.
+ *
+ * ```ts
+ * const guardian = new GuardianClient({ mode: 'release', environment, log, stopTimeoutMs: 60_000, onWarning });
+ * await guardian.start();
+ * await guardian.hold({ kind: 'script', id: 'web 0', word: 'web', path: '/etc/init.d/web', args: [] }); // before the start
+ * const result = await guardian.run('/etc/init.d/web', ['start'], 60_000);
+ * guardian.drop('web 0'); // after a successful stop
+ * await guardian.bye(); // stops nothing
+ * ```
+ *
+ * When this process dies without `bye`, the guardian stops what is held.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { AgentResult } from '../../plugins/agents/agent.ts';
+import { ActorError } from '../../runtime/errors.ts';
+import type { LogTarget } from '../../runtime/log.ts';
+import { sibling } from '../../runtime/module-url.ts';
+import { Inventory } from './inventory.core.ts';
+import { killGroup } from './operation.ts';
+import {
+  encodeLine,
+  type FromGuardian,
+  type GuardianMode,
+  type HeldResource,
+  LineReader,
+  type ToGuardian,
+} from './protocol.ts';
+
+/** Small heaps: the guardian lives as long as the daemon, and does little. */
+const HEAP_FLAGS = ['--max-old-space-size=64', '--max-semi-space-size=1'];
+/** More deaths than this within a minute mean that no guardian can live here. */
+const MAX_DEATHS = 5;
+const DEATHS_PERIOD_MS = 60_000;
+/** How long a new guardian may take to answer [ms]. */
+const READY_MS = 10_000;
+/** How long it may take to leave after `bye` [ms]; it is killed then. */
+const BYE_MS = 2_000;
+/** Added to an operation's own limit before the guardian itself counts as hung [ms]: TERM, grace, KILL, and a busy machine. */
+const ANSWER_GRACE_MS = 15_000;
+
+const defaultReboot = [
+  ['/sbin/reboot', '-nf'],
+  ['/sbin/init', '6'],
+] as const;
+
+export interface GuardianOptions {
+  readonly mode: GuardianMode;
+  /** The scripts' whole environment. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly log: LogTarget | null;
+  /** Limit of each stop when the daemon has died [ms]. */
+  readonly stopTimeoutMs: number;
+  readonly rebootCommands?: readonly (readonly string[])[];
+  /** A guardian died and was replaced. */
+  onWarning(text: string): void;
+  /** No guardian can be kept alive: resources cannot be managed any more. */
+  onFailure(error: ActorError): void;
+}
+
+/** An operation's result; `lost`: the guardian died meanwhile, so it is unknown how far the script came (its process group was killed). */
+export type ScriptResult = AgentResult & { readonly lost?: boolean };
+
+interface Pending {
+  pid: number | null;
+  readonly timer: NodeJS.Timeout;
+  readonly startedMs: number;
+  resolve(result: ScriptResult): void;
+}
+
+export class GuardianClient {
+  readonly #options: GuardianOptions;
+  readonly #inventory = new Inventory();
+  readonly #pending = new Map<number, Pending>();
+  #child: ChildProcess | null = null;
+  #nextId = 1;
+  #leaving = false;
+  #deathsMs: number[] = [];
+
+  constructor(options: GuardianOptions) {
+    this.#options = options;
+  }
+
+  /** The guardian's process id; undefined while there is none. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Rejects with ActorError HB_ACTOR_START when the guardian cannot be started. */
+  async start(): Promise<void> {
+    const child = spawn(process.execPath, [...HEAP_FLAGS, fileURLToPath(sibling(import.meta.url, './main.ts'))], {
+      // Its own session: what a terminal or a service manager sends to our group must not reach it.
+      detached: true,
+      stdio: ['pipe', 'pipe', 'ignore'],
+      env: process.env,
+      cwd: '/',
+    });
+    this.#child = child;
+    const ready = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      ready.reject(startError('it did not answer in time'));
+      child.kill('SIGKILL');
+    }, READY_MS);
+    const reader = new LineReader<FromGuardian>();
+    child.stdout?.setEncoding('utf8');
+    child.stdout?.on('data', (chunk: string) => {
+      for (const message of reader.take(chunk)) {
+        if (message.type === 'ready') ready.resolve();
+        else this.#onMessage(message);
+      }
+    });
+    // Writing to a guardian that has just died: its exit is the event that counts.
+    child.stdin?.on('error', () => undefined);
+    child.once('error', (error) => ready.reject(startError(error.message)));
+    child.once('exit', (code, signal) => {
+      ready.reject(startError(`it ended with ${signal ?? `exit code ${code}`}`));
+      this.#onExit(child, signal ?? `exit code ${code}`);
+    });
+    const { mode, environment, log, stopTimeoutMs, rebootCommands = defaultReboot } = this.#options;
+    this.#send({ type: 'hello', mode, environment, log, stopTimeoutMs, rebootCommands, held: this.#inventory.list() });
+    try {
+      await ready.promise;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Runs `path args…`. Never rejects: see {@link ScriptResult}. @param timeoutMs [ms, > 0] */
+  async run(path: string, args: readonly string[], timeoutMs: number): Promise<ScriptResult> {
+    const id = this.#nextId++;
+    const startedMs = performance.now();
+    return await new Promise<ScriptResult>((resolve) => {
+      const timer = setTimeout(() => this.#child?.kill('SIGKILL'), timeoutMs + ANSWER_GRACE_MS);
+      this.#pending.set(id, { pid: null, timer, startedMs, resolve });
+      if (this.#child === null) this.#lose(id, 'there is no guardian');
+      else this.#send({ type: 'run', id, path, args, timeoutMs });
+    });
+  }
+
+  /** To be awaited before the resource is started: then the guardian has it, whatever happens to us. */
+  async hold(resource: HeldResource): Promise<void> {
+    this.#inventory.hold(resource);
+    const stdin = this.#child?.stdin;
+    if (stdin === null || stdin === undefined || !stdin.writable) return;
+    await new Promise<void>((resolve) => {
+      // A guardian that died meanwhile gets it with the inventory in its successor.
+      stdin.write(encodeLine({ type: 'hold', resource }), () => resolve());
+    });
+  }
+
+  drop(id: string): void {
+    this.#inventory.drop(id);
+    this.#send({ type: 'drop', id });
+  }
+
+  /** The daemon leaves in order: the guardian ends and stops nothing. Resolves when it is gone. */
+  async bye(): Promise<void> {
+    this.#leaving = true;
+    const child = this.#child;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    this.#send({ type: 'bye' });
+    const timer = setTimeout(() => child.kill('SIGKILL'), BYE_MS);
+    await gone;
+    clearTimeout(timer);
+  }
+
+  #send(message: ToGuardian): void {
+    const stdin = this.#child?.stdin;
+    if (stdin?.writable === true) stdin.write(encodeLine(message));
+  }
+
+  #onMessage(message: Exclude<FromGuardian, { type: 'ready' }>): void {
+    const pending = this.#pending.get(message.id);
+    if (pending === undefined) return;
+    if (message.type === 'started') {
+      pending.pid = message.pid;
+      return;
+    }
+    this.#pending.delete(message.id);
+    clearTimeout(pending.timer);
+    const { exitCode, output, timedOut, durationMs } = message;
+    pending.resolve({ exitCode, output, timedOut, durationMs });
+  }
+
+  #onExit(child: ChildProcess, how: string): void {
+    if (this.#child !== child) return;
+    this.#child = null;
+    for (const id of [...this.#pending.keys()]) this.#lose(id, `the guardian died (${how})`);
+    if (this.#leaving) return;
+    const now = performance.now();
+    this.#deathsMs = [...this.#deathsMs.filter((at) => now - at < DEATHS_PERIOD_MS), now];
+    if (this.#deathsMs.length > MAX_DEATHS) {
+      this.#options.onFailure(startError(`it died ${this.#deathsMs.length} times within a minute, last by ${how}`));
+      return;
+    }
+    this.#options.onWarning(`The guardian died (${how}). Starting a new one.`);
+    // Its exit is handled here again; only that it could not be started at all needs an owner.
+    this.start().catch((error: unknown) => {
+      if (error instanceof ActorError && this.#child === null && this.#deathsMs.length === 0)
+        this.#options.onFailure(error);
+    });
+  }
+
+  #lose(id: number, why: string): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    this.#pending.delete(id);
+    clearTimeout(pending.timer);
+    // The script lives on without its guardian: nobody would stop it when its time is over.
+    killGroup(pending.pid ?? undefined, 'SIGKILL');
+    pending.resolve({
+      exitCode: 1,
+      output: why,
+      timedOut: false,
+      durationMs: performance.now() - pending.startedMs,
+      lost: true,
+    });
+  }
+}
+
+function startError(why: string): ActorError {
+  return new ActorError('HB_ACTOR_START', `the guardian process cannot be used: ${why}`, { actor: 'guardian' });
+}

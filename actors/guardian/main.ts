@@ -1,0 +1,155 @@
+/**
+ * The guardian: a small process beside the daemon that runs its scripts, and that stops what the daemon held when the daemon dies.
+ *
+ * It is started by {@link GuardianClient} in a session of its own and knows the daemon by the pipe on its standard input. It keeps to few
+ * modules, since it costs memory on every node all the time; what only a release needs is loaded then.
+ */
+import { spawn } from 'node:child_process';
+import { Inventory } from './inventory.core.ts';
+import { type Operation, startOperation } from './operation.ts';
+import { encodeLine, type FromGuardian, type HeldResource, LineReader, type ToGuardian } from './protocol.ts';
+import { releaseHeld } from './release.ts';
+
+type Hello = Extract<ToGuardian, { type: 'hello' }>;
+type LogLine = (severity: 'info' | 'ERROR' | 'CRIT', text: string) => void;
+
+const inventory = new Inventory();
+const operations = new Map<number, Operation>();
+const reader = new LineReader<ToGuardian>();
+let hello: Hello | null = null;
+let ending = false;
+
+process.title = 'systole: guardian';
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    if (inventory.size === 0 && operations.size === 0 && !ending) process.exit(0);
+  });
+}
+// The daemon may be gone while we answer it: its end of the pipe tells us, not the failed write.
+process.stdout.on('error', () => undefined);
+process.stdin.setEncoding('utf8');
+process.stdin.on('data', (chunk: string) => {
+  for (const message of reader.take(chunk)) onMessage(message);
+});
+process.stdin.on('error', daemonDied);
+process.stdin.on('end', daemonDied);
+
+function onMessage(message: ToGuardian): void {
+  switch (message.type) {
+    case 'hello':
+      hello = message;
+      for (const resource of message.held) hold(resource);
+      say({ type: 'ready' });
+      return;
+    case 'run':
+      run(message);
+      return;
+    case 'hold':
+      hold(message.resource);
+      return;
+    case 'drop':
+      inventory.drop(message.id);
+      return;
+    case 'bye':
+      ending = true;
+      process.exit(0);
+  }
+}
+
+function hold(resource: HeldResource): void {
+  inventory.hold(resource);
+  // Loaded while all is well, not in the emergency.
+  if (resource.kind === 'address') void addressAgents();
+}
+
+function run(message: Extract<ToGuardian, { type: 'run' }>): void {
+  const operation = startOperation(message.path, message.args, hello?.environment ?? {}, message.timeoutMs);
+  if (operation.pid !== undefined) {
+    operations.set(message.id, operation);
+    say({ type: 'started', id: message.id, pid: operation.pid });
+  }
+  void operation.result.then((result) => {
+    operations.delete(message.id);
+    say({ type: 'result', id: message.id, ...result });
+  });
+}
+
+function say(message: FromGuardian): void {
+  if (!ending) process.stdout.write(encodeLine(message));
+}
+
+/** The pipe closed without a `bye`. */
+function daemonDied(): void {
+  if (ending) return;
+  ending = true;
+  for (const operation of operations.values()) operation.kill();
+  void release().then(() => process.exit(0));
+}
+
+async function release(): Promise<void> {
+  if (hello === null || inventory.size === 0) return;
+  const { mode, environment, stopTimeoutMs, rebootCommands } = hello;
+  const log = await openLogLine(hello);
+  const words = inventory.list().map((resource) => resource.word);
+  if (mode === 'off') {
+    log('CRIT', `The daemon died. Resources keep running: ${words.join(' ')}`);
+    return;
+  }
+  log('CRIT', `The daemon died. Releasing what it held: ${words.join(' ')}`);
+  if (mode === 'reboot') {
+    log('CRIT', 'Rebooting this machine.');
+    if (await reboot(rebootCommands, environment)) return;
+    log('CRIT', 'Unable to force reboot.');
+  }
+  const stuck = await releaseHeld(inventory.releaseOrder(), {
+    stopScript: async ({ path, args }) =>
+      await startOperation(path, [...args, 'stop'], environment, stopTimeoutMs).result,
+    stopAddress: async ({ script, args }) => {
+      const agents = await addressAgents();
+      return agents(script).stop(args);
+    },
+    log,
+  });
+  log(
+    stuck.length === 0 ? 'info' : 'CRIT',
+    stuck.length === 0 ? 'All HA resources relinquished.' : `Not released: ${stuck.join(' ')}`,
+  );
+}
+
+/** The log is loaded only now; without it (a full or read-only disk) the release goes on silently. */
+async function openLogLine(greeting: Hello): Promise<LogLine> {
+  if (greeting.log === null) return () => undefined;
+  try {
+    const { openLog } = await import('../../runtime/log.ts');
+    const log = openLog({ ...greeting.log, ident: 'guardian', facility: null });
+    return (severity, text) => log.write(severity, text);
+  } catch {
+    return () => undefined;
+  }
+}
+
+async function addressAgents(): Promise<
+  (script: 'IPaddr' | 'IPaddr2') => {
+    stop(args: readonly string[]): import('../../plugins/agents/agent.ts').AgentResult;
+  }
+> {
+  const { AddressAgent } = await import('../../plugins/agents/ipaddr.ts');
+  return (script) => new AddressAgent({ script });
+}
+
+/** @returns true when a command was started: the machine is about to go down */
+async function reboot(
+  commands: readonly (readonly string[])[],
+  environment: Readonly<Record<string, string>>,
+): Promise<boolean> {
+  for (const [path, ...args] of commands) {
+    if (path === undefined) continue;
+    const started = await new Promise<boolean>((resolve) => {
+      const child = spawn(path, args, { detached: true, stdio: 'ignore', env: environment });
+      child.once('error', () => resolve(false));
+      child.once('exit', (code) => resolve(code === 0));
+    });
+    if (started) return true;
+  }
+  return false;
+}

@@ -1,0 +1,96 @@
+/**
+ * What the daemon and its guardian say to each other: one JSON object a line, over the guardian's standard input and output.
+ *
+ * The daemon speaks first (`hello`). When the daemon's end closes without a `bye`, the daemon is dead.
+ */
+import type { LogTarget } from '../../runtime/log.ts';
+
+/** One resource that runs or is being started: enough to stop it without the daemon. */
+export type HeldResource =
+  | {
+      readonly kind: 'script';
+      /** Unique: the group's key and the place in the group. */
+      readonly id: string;
+      readonly word: string;
+      readonly path: string;
+      readonly args: readonly string[];
+    }
+  | {
+      readonly kind: 'address';
+      readonly id: string;
+      readonly word: string;
+      readonly script: 'IPaddr' | 'IPaddr2';
+      readonly path: string;
+      readonly args: readonly string[];
+    };
+
+/** What the guardian does when the daemon died: own directive `guardian`. */
+export type GuardianMode = 'release' | 'reboot' | 'off';
+
+export type ToGuardian =
+  | {
+      readonly type: 'hello';
+      readonly mode: GuardianMode;
+      /** For the scripts: complete, nothing is inherited. */
+      readonly environment: Readonly<Record<string, string>>;
+      /** Null: nothing is logged. */
+      readonly log: LogTarget | null;
+      /** For each stop of a release [ms, > 0]. */
+      readonly stopTimeoutMs: number;
+      /** Tried in order until one starts, in mode `reboot`. */
+      readonly rebootCommands: readonly (readonly string[])[];
+      /** What is held already: not empty when this guardian replaces one that died. */
+      readonly held: readonly HeldResource[];
+    }
+  /** Runs `path args…`; answered by `started` and `result`. @field timeoutMs [ms, > 0] */
+  | {
+      readonly type: 'run';
+      readonly id: number;
+      readonly path: string;
+      readonly args: readonly string[];
+      readonly timeoutMs: number;
+    }
+  /** Said before the resource is started. */
+  | { readonly type: 'hold'; readonly resource: HeldResource }
+  /** Said after it is stopped for certain. */
+  | { readonly type: 'drop'; readonly id: string }
+  /** The daemon leaves in order: end, and stop nothing. */
+  | { readonly type: 'bye' };
+
+export type FromGuardian =
+  | { readonly type: 'ready' }
+  /** `pid` leads a process group of its own. */
+  | { readonly type: 'started'; readonly id: number; readonly pid: number }
+  | {
+      readonly type: 'result';
+      readonly id: number;
+      readonly exitCode: number;
+      readonly output: string;
+      readonly timedOut: boolean;
+      readonly durationMs: number;
+    };
+
+export function encodeLine(message: ToGuardian | FromGuardian): string {
+  return `${JSON.stringify(message)}\n`;
+}
+
+/**
+ * Cuts a byte stream into messages. Both ends are our own program of one version, so the shape is trusted once `type` is there.
+ *
+ * A line that is no message throws SyntaxError or TypeError: one end is broken.
+ */
+export class LineReader<M extends ToGuardian | FromGuardian> {
+  #rest = '';
+
+  /** @param chunk decoded text: the stream must decode UTF-8 across chunks */
+  take(chunk: string): readonly M[] {
+    const lines = (this.#rest + chunk).split('\n');
+    this.#rest = lines.pop() ?? '';
+    return lines.map((line) => {
+      const value: unknown = JSON.parse(line);
+      if (typeof value !== 'object' || value === null || !('type' in value))
+        throw new TypeError(`no message: ${line.slice(0, 80)}`);
+      return value as M;
+    });
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * Resources on its thread: the pure core in `resources/`, the engine that runs its jobs, the guardian process beside us, and the log.
+ *
+ * Scripts are run by the guardian, so that no thread of the daemon forks; addresses are set right here. The guardian hears of each resource
+ * before it is started, and stops what is left when this process dies.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Settings } from '../conf/settings.ts';
+import type { AgentAction } from '../plugins/agents/agent.ts';
+import { AddressAgent } from '../plugins/agents/ipaddr.ts';
+import { type ActorContext, defineActor } from '../runtime/actor.ts';
+import type { Timer } from '../runtime/clock.ts';
+import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
+import type { Protocol } from '../runtime/protocol.ts';
+import { openSyslog } from '../runtime/sys/syslog.ts';
+import { assertNever } from '../runtime/units.ts';
+import type { ApiCast, OperatorSet } from './api.ts';
+import type { Happening } from './events.ts';
+import { GuardianClient } from './guardian/client.ts';
+import type { MembershipCast, ResourcesCast } from './protocols.ts';
+import { initialResources, nextDeadlineMs, step, viewResources } from './resources/core.ts';
+import { type OperationResult, ResourceEngine } from './resources/engine.ts';
+import { scriptEnvironment } from './resources/environment.ts';
+import { type Holding, parseSet, parseTakeoverSet } from './resources/holdings.ts';
+import { locate, type Target } from './resources/locate.ts';
+import type { ResourcesEffect, ResourcesInput, ResourcesState } from './resources/types.ts';
+
+export interface ResourcesProtocol extends Protocol {
+  readonly init: {
+    readonly settings: Settings;
+    readonly stateDir: string;
+    readonly runDir: string;
+    readonly log: LogTarget;
+  };
+  readonly cast: ResourcesCast | { readonly type: 'standby' | 'takeover'; readonly set: OperatorSet };
+  readonly call: { describe(): ResourcesDescription };
+  /** Everything is given up, but for the groups in `stuck`, which could not be stopped. */
+  readonly emit: { readonly type: 'released'; readonly stuck: readonly string[] };
+}
+
+/** What `systole status` shows (outside contract: architecture, section 6). */
+export interface ResourcesDescription {
+  readonly holding: Holding;
+  /** As `cl_status rscstatus` answers. */
+  readonly rscstatus: Holding | 'transition';
+  readonly otherHolding: Holding | null;
+  /** A resource could not be stopped: this node acquires nothing more until it was rebooted. */
+  readonly rebootRequired: boolean;
+  readonly groups: readonly {
+    readonly owner: string;
+    readonly resources: readonly string[];
+    readonly running: boolean;
+    readonly activity: string;
+  }[];
+  /** Process id of the guardian. */
+  readonly guardian: number | null;
+}
+
+interface ShellState {
+  readonly core: ResourcesState;
+  readonly engine: ResourceEngine;
+  readonly guardian: GuardianClient;
+  readonly log: Log;
+  readonly agents: Readonly<Record<'IPaddr' | 'IPaddr2', AddressAgent>>;
+  timer: Timer | null;
+}
+
+type Context = ActorContext<ResourcesProtocol, ShellState>;
+
+export default defineActor<ResourcesProtocol, ShellState>({
+  async start(ctx, { settings, log: target }) {
+    const log = openLog(target, openSyslog);
+    const environment = scriptEnvironment(settings, process.env);
+    const guardian = new GuardianClient({
+      mode: settings.guardian,
+      environment,
+      log: target,
+      stopTimeoutMs: settings.resourceTimeoutMs,
+      onWarning: (text) => log.write('ERROR', text),
+      onFailure: (error) => ctx.fail(error),
+    });
+    await guardian.start();
+    const groups = settings.managesResources ? settings.groups : [];
+    const scriptLog = (tag: string, line: string): void => log.script(tag, process.pid, line);
+    const agents = {
+      IPaddr: new AddressAgent({ script: 'IPaddr', log: scriptLog }),
+      IPaddr2: new AddressAgent({ script: 'IPaddr2', log: scriptLog }),
+    };
+    const engine = new ResourceEngine({
+      groups,
+      locate: (resource) => locate(resource, settings.configDir),
+      run: (what, action) => operate(guardian, agents, settings, what, action),
+      hold: (resource) => guardian.hold(resource),
+      drop: (id) => guardian.drop(id),
+      log: (severity, text, tag) => {
+        if (tag === undefined) log.write(severity, text);
+        else log.script(tag, process.pid, text);
+      },
+      event: (happening) => tell(ctx, happening, ctx.clock.now()),
+      done: (input) => ctx.enqueue((state) => run(ctx, state, input)),
+      failed: (error) => ctx.fail(error),
+      pause: (delayMs) => sleep(delayMs),
+    });
+    return { core: initialResources({ ...settings, groups }), engine, guardian, log, agents, timer: null };
+  },
+
+  onCast(ctx, state, message) {
+    switch (message.type) {
+      case 'standby': {
+        const set = parseSet(message.set);
+        if (set !== undefined) run(ctx, state, { type: 'standby', set });
+        return;
+      }
+      case 'takeover': {
+        const set = parseTakeoverSet(message.set);
+        if (set !== undefined) run(ctx, state, { type: 'takeover', set });
+        return;
+      }
+      default:
+        run(ctx, state, message);
+    }
+  },
+
+  calls: {
+    describe: (_ctx, state) => {
+      const view = viewResources(state.core);
+      return {
+        holding: view.holding,
+        rscstatus: view.rscstatus,
+        otherHolding: view.otherHolding,
+        rebootRequired: view.stuck,
+        groups: view.groups.map(({ owner, resources, running, activity }) => ({ owner, resources, running, activity })),
+        guardian: state.guardian.pid ?? null,
+      };
+    },
+  },
+
+  async stop(_ctx, state) {
+    state.timer?.cancel();
+    state.agents.IPaddr.close();
+    state.agents.IPaddr2.close();
+    await state.guardian.bye();
+    state.log.close();
+  },
+});
+
+function run(ctx: Context, state: ShellState, input: ResourcesInput): void {
+  for (const effect of step(state.core, input, ctx.clock.now())) perform(ctx, state, effect);
+  state.timer?.cancel();
+  const dueMs = nextDeadlineMs(state.core);
+  state.timer = dueMs === null ? null : ctx.at(dueMs, (current) => run(ctx, current, { type: 'timer' }));
+}
+
+function perform(ctx: Context, state: ShellState, effect: ResourcesEffect): void {
+  switch (effect.type) {
+    case 'send':
+      ctx.ref<MembershipCast>('membership').cast({ type: 'send', fields: effect.fields });
+      return;
+    case 'acquire':
+    case 'release':
+    case 'probe':
+      state.engine.submit({ id: effect.job, verb: effect.type, why: effect.why, keys: effect.keys });
+      return;
+    case 'log':
+      if (effect.tag === undefined) state.log.write(effect.severity, effect.text);
+      else state.log.script(effect.tag, process.pid, effect.text);
+      return;
+    case 'event':
+      tell(ctx, effect.happening, effect.atMs);
+      return;
+    case 'released':
+      ctx.emit({ type: 'released', stuck: effect.stuck });
+      return;
+    case 'reboot-required':
+      state.log.write(
+        'CRIT',
+        `Reboot this machine: ${effect.keys.join(' ')} may still run here and cannot be stopped. Nothing more is acquired until then.`,
+      );
+      return;
+    default:
+      assertNever(effect);
+  }
+}
+
+function tell(ctx: Context, happening: Happening, atMs: number): void {
+  for (const api of ctx.refs<ApiCast>('api')) api.cast({ type: 'happening', happening, atMs });
+}
+
+async function operate(
+  guardian: GuardianClient,
+  agents: ShellState['agents'],
+  settings: Settings,
+  target: Exclude<Target, { kind: 'missing' }>,
+  action: AgentAction,
+): Promise<OperationResult> {
+  if (target.kind === 'address') return agents[target.script][action](target.args);
+  return await guardian.run(target.path, [...target.args, action], settings.resourceTimeoutMs);
+}

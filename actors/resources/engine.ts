@@ -1,0 +1,271 @@
+/**
+ * The engine: runs the jobs of the core, one group after another, and tells what really became of each.
+ *
+ * A group starts left to right and stops right to left. Before a start the script is asked for its status, and what runs is left alone. What
+ * may run here is never forgotten: it counts as running until a stop succeeded or a status denied it.
+ */
+
+import type { GroupSpec, ResourceSpec } from '../../conf/settings.ts';
+import type { AgentAction, AgentResult } from '../../plugins/agents/agent.ts';
+import type { Severity } from '../../runtime/log.ts';
+import type { Happening } from '../events.ts';
+import type { HeldResource } from '../guardian/protocol.ts';
+import { heldVerdict, type Verdict } from './held.ts';
+import type { Target } from './locate.ts';
+import type { GroupOutcome, Job, ResourcesInput } from './types.ts';
+
+/** Tries of a failing stop after the first one: `HA_STOPRETRYMAX` of the original. */
+const STOP_RETRIES = 10;
+/** A stop that hangs costs the whole resource timeout each time, so it is tried less often. */
+const STOP_RETRIES_AFTER_TIMEOUT = 1;
+/** Pause before a stop is tried again [ms], as the original. */
+const STOP_PAUSE_MS = 1_000;
+
+/** The result of an operation; `lost` when it is unknown what became of it because the process that ran it died. */
+export interface OperationResult extends AgentResult {
+  readonly lost?: boolean;
+}
+
+export interface EngineOptions {
+  readonly groups: readonly GroupSpec[];
+  /** What stands behind a resource; asked anew for each operation, since scripts may be installed while we run. */
+  locate(resource: ResourceSpec): Target;
+  /** Runs one operation; never rejects for what a script does. */
+  run(target: Exclude<Target, { kind: 'missing' }>, action: AgentAction): Promise<OperationResult>;
+  /** Told before a resource is started, so that it is released when this process dies; resolves when that is certain. */
+  hold(resource: HeldResource): Promise<void>;
+  /** Told after a resource is stopped for certain. */
+  drop(id: string): void;
+  /** `tag` is a script's tag, as `ResourceManager(default)`; without it the line is the daemon's own. */
+  log(severity: Severity, text: string, tag?: string): void;
+  event(happening: Happening): void;
+  done(input: Extract<ResourcesInput, { type: 'job-done' }>): void;
+  /** The engine has a defect of its own, or an agent has: nothing more is run. */
+  failed(error: Error): void;
+  /** @param delayMs [ms] */
+  pause(delayMs: number): Promise<void>;
+}
+
+/** What is known of one resource: `no` only after a successful stop or a status that denied it. */
+type Knowledge = 'yes' | 'no' | 'unknown';
+
+interface Member {
+  readonly id: string;
+  readonly resource: ResourceSpec;
+  runs: Knowledge;
+}
+
+const NOT_FOUND: OperationResult = { exitCode: 5, output: '', timedOut: false, durationMs: 0 };
+
+export class ResourceEngine {
+  readonly #options: EngineOptions;
+  readonly #members = new Map<string, readonly Member[]>();
+  readonly #specs = new Map<string, GroupSpec>();
+  readonly #queue: Job[] = [];
+  #working = false;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    for (const spec of options.groups) {
+      if (this.#specs.has(spec.key)) continue;
+      this.#specs.set(spec.key, spec);
+      this.#members.set(
+        spec.key,
+        spec.resources.map((resource, index) => ({ id: `${spec.key} ${index}`, resource, runs: 'unknown' })),
+      );
+    }
+  }
+
+  /** Queues a job; `done` is called once for each, in the order of submission. */
+  submit(job: Job): void {
+    this.#queue.push(job);
+    if (this.#working) return;
+    this.#working = true;
+    this.#work().catch((error: unknown) =>
+      this.#options.failed(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  async #work(): Promise<void> {
+    for (let job = this.#queue[0]; job !== undefined; job = this.#queue[0]) {
+      const outcomes: GroupOutcome[] = [];
+      for (const key of job.keys) outcomes.push(await this.#runGroup(job, key));
+      this.#queue.shift();
+      this.#options.done({ type: 'job-done', job: job.id, outcomes });
+    }
+    // In one go with the last look at the queue, so that no job is left lying.
+    this.#working = false;
+  }
+
+  async #runGroup(job: Job, key: string): Promise<GroupOutcome> {
+    const spec = this.#specs.get(key);
+    const members = this.#members.get(key);
+    if (spec === undefined || members === undefined) return { key, result: 'released', wasHeld: false };
+    if (this.#isSuperseded(job, key)) return { key, result: 'skipped' };
+    switch (job.verb) {
+      case 'acquire':
+        if (job.why === 'takeover') this.#script('mach_down', 'info', `info: Taking over resource group ${key}`);
+        return await this.#acquire(spec, members);
+      case 'release':
+        return await this.#release(spec, members, job.why === 'verify-idle');
+      case 'probe':
+        return (await this.#allHeld(members)) ? { key, result: 'held' } : { key, result: 'released', wasHeld: false };
+    }
+  }
+
+  /** A start is pointless when a stop waits behind it, and so is the search for what should not run when it is to be started. */
+  #isSuperseded(job: Job, key: string): boolean {
+    const opposite = job.verb === 'acquire' ? 'release' : job.why === 'verify-idle' ? 'acquire' : null;
+    return (
+      opposite !== null &&
+      this.#queue.some((later) => later !== job && later.verb === opposite && later.keys.includes(key))
+    );
+  }
+
+  async #acquire(spec: GroupSpec, members: readonly Member[]): Promise<GroupOutcome> {
+    this.#manager('info', `info: Acquiring resource group: ${spec.owner} ${wordsOf(spec)}`);
+    this.#options.event({ event: 'group.starting', group: spec.key });
+    for (const member of members) {
+      if (await this.#start(member)) continue;
+      const { word } = member.resource;
+      this.#manager('CRIT', `CRIT: Giving up resources due to failure of ${word}`);
+      const released = await this.#release(spec, members, false);
+      if (released.result === 'stuck') return released;
+      this.#options.event({ event: 'group.failed', group: spec.key });
+      return { key: spec.key, result: 'failed', resource: word };
+    }
+    this.#options.event({ event: 'group.started', group: spec.key });
+    return { key: spec.key, result: 'held' };
+  }
+
+  /** @returns false when the resource does not run */
+  async #start(member: Member): Promise<boolean> {
+    const { resource } = member;
+    if ((await this.#status(member)) === 'held') {
+      await this.#hold(member);
+      return true;
+    }
+    const target = this.#options.locate(resource);
+    if (target.kind === 'missing') {
+      this.#manager('ERROR', `ERROR: Cannot locate resource script ${target.script}`);
+      return false;
+    }
+    await this.#hold(member);
+    let result = await this.#operate(target, 'start');
+    if (result.lost === true && (await this.#status(member)) !== 'held') result = await this.#operate(target, 'start');
+    else if (result.lost === true) return true;
+    if (result.exitCode === 0 && !result.timedOut) return true;
+    this.#complain(target.path, result);
+    return false;
+  }
+
+  /** @param quietly nothing should run: say so when something does */
+  async #release(spec: GroupSpec, members: readonly Member[], quietly: boolean): Promise<GroupOutcome> {
+    const toStop: Member[] = [];
+    for (const member of members.toReversed()) {
+      if (member.runs === 'unknown') {
+        const verdict = await this.#status(member);
+        if (verdict === 'not-held') this.#gone(member);
+        else if (!quietly || verdict === 'held') toStop.push(member);
+      } else if (member.runs === 'yes') toStop.push(member);
+    }
+    if (toStop.length === 0) return { key: spec.key, result: 'released', wasHeld: false };
+    if (quietly) {
+      for (const { resource } of toStop) {
+        this.#options.log('CRIT', `Resource ${resource.word} is active, and should not be!`);
+      }
+      this.#options.log('CRIT', 'Non-idle resources can affect data integrity!');
+    }
+    this.#manager('info', `info: Releasing resource group: ${spec.owner} ${wordsOf(spec)}`);
+    this.#options.event({ event: 'group.stopping', group: spec.key });
+    let stuck: string | null = null;
+    for (const member of toStop) if (!(await this.#stop(member))) stuck ??= member.resource.word;
+    this.#options.event({ event: stuck === null ? 'group.stopped' : 'group.stuck', group: spec.key });
+    return stuck === null
+      ? { key: spec.key, result: 'released', wasHeld: true }
+      : { key: spec.key, result: 'stuck', resource: stuck };
+  }
+
+  /** @returns false when the resource may still run after everything was tried */
+  async #stop(member: Member): Promise<boolean> {
+    const { word } = member.resource;
+    const target = this.#options.locate(member.resource);
+    if (target.kind === 'missing') {
+      this.#manager('ERROR', `ERROR: Cannot locate resource script ${target.script}`);
+      this.#manager('CRIT', 'CRIT: Resource STOP failure. Reboot required!');
+      return false;
+    }
+    for (let tries = 0; ; tries++) {
+      const result = await this.#operate(target, 'stop');
+      if (result.exitCode === 0 && !result.timedOut && result.lost !== true) {
+        this.#gone(member);
+        return true;
+      }
+      this.#complain(target.path, result);
+      if (tries >= (result.timedOut ? STOP_RETRIES_AFTER_TIMEOUT : STOP_RETRIES)) break;
+      await this.#options.pause(STOP_PAUSE_MS);
+      this.#manager('info', `info: Retrying failed stop operation [${word}]`);
+    }
+    if ((await this.#status(member)) === 'not-held') {
+      this.#manager('ERROR', `ERROR: Resource script for ${word} probably not LSB-compliant.`);
+      this.#manager('WARN', `WARN: it (${word}) MUST succeed on a stop when already stopped`);
+      this.#manager('WARN', 'WARN: Machine reboot narrowly avoided!');
+      this.#gone(member);
+      return true;
+    }
+    this.#manager('CRIT', 'CRIT: Resource STOP failure. Reboot required!');
+    return false;
+  }
+
+  async #status(member: Member): Promise<Verdict> {
+    const target = this.#options.locate(member.resource);
+    if (target.kind === 'missing') return heldVerdict({ ...NOT_FOUND });
+    const first = await this.#options.run(target, 'status');
+    const result = first.lost === true ? await this.#options.run(target, 'status') : first;
+    return result.lost === true ? 'perhaps' : heldVerdict(result);
+  }
+
+  async #allHeld(members: readonly Member[]): Promise<boolean> {
+    for (const member of members) if ((await this.#status(member)) !== 'held') return false;
+    for (const member of members) await this.#hold(member);
+    return true;
+  }
+
+  async #operate(target: Exclude<Target, { kind: 'missing' }>, action: 'start' | 'stop'): Promise<OperationResult> {
+    this.#manager('info', `info: Running ${[target.path, ...target.args, action].join(' ')}`);
+    const result = await this.#options.run(target, action);
+    for (const line of result.output.split('\n')) if (line.trim() !== '') this.#options.log('debug', line.trimEnd());
+    return result;
+  }
+
+  #complain(path: string, result: OperationResult): void {
+    if (result.timedOut)
+      this.#manager('ERROR', `ERROR: ${path} did not finish within ${Math.round(result.durationMs)} ms and was killed`);
+    else if (result.lost === true) this.#manager('ERROR', `ERROR: ${path} was interrupted: ${result.output}`);
+    else this.#manager('ERROR', `ERROR: Return code ${result.exitCode} from ${path}`);
+  }
+
+  async #hold(member: Member): Promise<void> {
+    member.runs = 'yes';
+    const target = this.#options.locate(member.resource);
+    if (target.kind === 'missing') return;
+    await this.#options.hold({ id: member.id, word: member.resource.word, ...target });
+  }
+
+  #gone(member: Member): void {
+    member.runs = 'no';
+    this.#options.drop(member.id);
+  }
+
+  #manager(severity: Severity, text: string): void {
+    this.#script('ResourceManager', severity, text);
+  }
+
+  #script(script: string, severity: Severity, text: string): void {
+    this.#options.log(severity, text, `${script}(default)`);
+  }
+}
+
+function wordsOf(spec: GroupSpec): string {
+  return spec.resources.map((resource) => resource.word).join(' ');
+}
