@@ -15,6 +15,7 @@ import type { ActorRef } from '../runtime/ref.ts';
 import { type RealtimeOutcome, setRealtime } from '../runtime/sys/realtime.ts';
 import { openSyslog } from '../runtime/sys/syslog.ts';
 import { assertNever, type LinkName, type Ms, type NodeName } from '../runtime/units.ts';
+import { observations } from './membership/observe.ts';
 import {
   configFromSettings,
   createMembership,
@@ -26,7 +27,7 @@ import {
   nextDeadlineMs,
   step,
 } from './membership.core.ts';
-import type { MediumCast, MembershipCast, MembershipEvent } from './protocols.ts';
+import type { ClientsCast, MediumCast, MembershipCast, MembershipEvent } from './protocols.ts';
 import { PulseBoard, type PulseBoardShape } from './pulse.ts';
 
 export interface MembershipProtocol extends Protocol {
@@ -58,6 +59,8 @@ interface ShellState {
   readonly msgFmt: Settings['msgFmt'];
   readonly compressOverBytes: number | null;
   keys: AuthKeys;
+  /** Classes of messages that clients want to see beside the delivered ones. */
+  observed: number;
   timer: Timer | null;
   timerAtMs: number;
 }
@@ -88,6 +91,7 @@ export default defineActor<MembershipProtocol, ShellState>({
       msgFmt: init.settings.msgFmt,
       compressOverBytes: traditional ? thresholdKb * 1_024 : null,
       keys: init.keys,
+      observed: 0,
       timer: null,
       timerAtMs: Number.POSITIVE_INFINITY,
     };
@@ -105,6 +109,9 @@ export default defineActor<MembershipProtocol, ShellState>({
       case 'keys':
         state.keys = message.keys;
         return;
+      case 'observe':
+        state.observed = message.mask;
+        return;
       default:
         assertNever(message);
     }
@@ -121,7 +128,11 @@ export default defineActor<MembershipProtocol, ShellState>({
 });
 
 function run(ctx: Context, state: ShellState, input: MembershipInput): void {
-  for (const effect of step(state.core, input, ctx.clock.now())) perform(ctx, state, effect);
+  const effects = step(state.core, input, ctx.clock.now());
+  for (const effect of effects) perform(ctx, state, effect);
+  if (state.observed !== 0)
+    for (const { mask, fields } of observations(input, effects))
+      if ((mask & state.observed) !== 0) tellClients(ctx, { type: 'observed', mask, fields });
   arm(ctx, state);
 }
 
@@ -159,8 +170,10 @@ function perform(ctx: Context, state: ShellState, effect: Effect): void {
       drain(ctx);
       return;
     case 'flow-control':
+      tellClients(ctx, { type: 'clients-paused', paused: effect.paused });
+      return;
     case 'drop':
-      // Counted by the core; clients that must wait come with the client API.
+      // Counted by the core.
       return;
     default:
       assertNever(effect);
@@ -179,6 +192,10 @@ function transmit(ctx: Context, state: ShellState, fields: Extract<Effect, { typ
 
 function publish(ctx: Context, event: MembershipEvent): void {
   for (const subscriber of subscribers(ctx)) subscriber.cast(event);
+}
+
+function tellClients(ctx: Context, message: ClientsCast): void {
+  for (const api of ctx.refs<ClientsCast>('api')) api.cast(message);
 }
 
 function subscribers(ctx: Context): readonly ActorRef<MembershipEvent>[] {

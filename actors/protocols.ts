@@ -21,6 +21,8 @@ export type MembershipCast =
   | { readonly type: 'packet'; readonly link: LinkName; readonly fields: FieldList; readonly heardMs: Ms }
   /** From resources, api or a plugin: a cluster message with its own fields only; membership adds the envelope and numbers it. */
   | { readonly type: 'send'; readonly fields: FieldList }
+  /** From api: which classes of messages (bits of the client filter masks) it wants to see beside the delivered ones; 0 = none. */
+  | { readonly type: 'observe'; readonly mask: number }
   /** From the MCP: the node leaves on purpose; advertise nothing new, keep beating until stopped. */
   | { readonly type: 'leaving' }
   /** authkeys was read again: sign with the selected key from now on. */
@@ -59,6 +61,15 @@ export type MembershipEvent =
   | { readonly type: 'link-status'; readonly node: NodeName; readonly link: LinkName; readonly status: 'up' | 'dead' }
   /** A cluster message that passed the decision table, our own ones (loopback) included. */
   | { readonly type: 'message'; readonly from: NodeName; readonly own: boolean; readonly fields: FieldList };
+
+/** To api alone, beside the events of membership. */
+export type ClientsCast =
+  /** From membership: too many of our messages are unacknowledged (or no longer): clients must wait. */
+  | { readonly type: 'clients-paused'; readonly paused: boolean }
+  /** From membership, only while somebody asked for it: a message of a class that is not delivered otherwise; `mask` is one bit of the filter masks. */
+  | { readonly type: 'observed'; readonly mask: number; readonly fields: FieldList }
+  /** From resources: what `cl_status rscstatus` answers from now on. */
+  | { readonly type: 'rscstatus'; readonly value: 'none' | 'local' | 'foreign' | 'all' | 'transition' };
 
 /** To resources. */
 export type ResourcesCast =

@@ -214,9 +214,9 @@ export const directives: readonly Directive[] = [
     'INTERFACE PEER',
     null,
     'As ucast over IPv6; the peer is a link-local or other unicast address, with %scope if wanted.',
-    { ...statement, ...notActive },
+    statement,
   ),
-  directive('mcast6', 'INTERFACE GROUP PORT HOPS LOOP', null, 'As mcast over IPv6.', { ...statement, ...notActive }),
+  directive('mcast6', 'INTERFACE GROUP PORT HOPS LOOP', null, 'As mcast over IPv6.', statement),
   directive('serial', 'DEVICE...', null, 'Beat over a null-modem cable or a ring of them.', { ...list, ...notActive }),
   directive('ping', 'HOST...', null, 'Hosts that only answer pings: each a ping node of that name.', {
     ...list,

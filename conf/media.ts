@@ -265,7 +265,6 @@ export function ucast6(reading: Reading, statement: Statement): void {
     bindAddress: null,
     place: position.place,
   });
-  notActive(reading, 'ucast6', statement.position);
 }
 
 function illegalMedium(kind: string, description: string, word: Word): string {

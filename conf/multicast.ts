@@ -2,7 +2,7 @@
  * The multicast media, mcast and mcast6: one statement of five values in a fixed order.
  */
 import { linkName } from '../runtime/units.ts';
-import { advise, notActive, type Reading, refuse, type Statement } from './draft.ts';
+import { advise, type Reading, refuse, type Statement } from './draft.ts';
 import { addMedium, blanks, missingInterface } from './media.ts';
 import type { System } from './system.ts';
 import { type Word, words } from './text.ts';
@@ -140,7 +140,6 @@ function multicast(reading: Reading, statement: Statement, family: Family): void
     loop: loop === 1,
     place: position.place,
   });
-  if (kind === 'mcast6') notActive(reading, kind, statement.position);
 }
 
 interface Bound {

@@ -89,7 +89,9 @@ export function readConfiguration(options: ConfigurationOptions): Configuration 
   const diagnostics = reports.flatMap((report) => report.diagnostics);
   const good = countErrors(diagnostics) === 0;
   return {
-    settings: good ? settingsOf(directory, cutName(self), draft, haresources.groups) : null,
+    settings: good
+      ? settingsOf(directory, cutName(self), draft, haresources.groups, options.activeMedia ?? new Set())
+      : null,
     authKeys: good ? authKeys.keys : null,
     diagnostics,
     originalLog: originalLog(haCf.reading.report, authKeys.report, checks, haresources.report),
@@ -176,7 +178,13 @@ function originalLog(haCf: Report, authKeys: Report, checks: Report, haresources
   return haresources.failed ? [...validated, ...haresources.log, closing] : [...validated, ...haresources.log];
 }
 
-function settingsOf(configDir: string, self: NodeName, draft: Draft, groups: readonly GroupSpec[]): Settings {
+function settingsOf(
+  configDir: string,
+  self: NodeName,
+  draft: Draft,
+  groups: readonly GroupSpec[],
+  activeMedia: ReadonlySet<string>,
+): Settings {
   const times = timesOf(draft);
   return {
     configDir,
@@ -222,7 +230,8 @@ function settingsOf(configDir: string, self: NodeName, draft: Draft, groups: rea
     mediaFailure: draft.mediaFailure,
     guardian: draft.guardian,
     resourceTimeoutMs: draft.resourceTimeoutMs,
-    notActive: draft.notActive,
+    // A build that runs a kind of medium says so; its lines are then active.
+    notActive: draft.notActive.filter(({ directive }) => !activeMedia.has(directive)),
   };
 }
 

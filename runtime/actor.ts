@@ -70,7 +70,7 @@ export interface ActorContext<P extends Protocol = Protocol, S = unknown> {
 }
 
 /** The functions that answer a protocol's calls; they get the state and the caller's arguments. They may be asynchronous. */
-export type CallHandlers<P extends Protocol, S> = {
+type CallHandlers<P extends Protocol, S> = {
   readonly [K in keyof P['call']]: P['call'][K] extends (...args: infer A) => infer R
     ? (ctx: ActorContext<P, S>, state: S, ...args: A) => R | Promise<Awaited<R>>
     : never;

@@ -55,9 +55,20 @@ export default async function runIncarnation(order: StartOrder): Promise<EndRepo
   }
   const report = await promise;
   endBeat?.();
-  // The report is posted within this turn of the event loop; after it, nothing of a dead actor may run, whatever timers or sockets it left.
-  setImmediate(() => process.exit(report.type === 'crashed' ? 1 : 0));
+  setImmediate(freeze);
   return report;
+}
+
+/** The main thread ends this one as soon as it has the report; after this long it is not there to do so. */
+const FROZEN_MS = 5000;
+
+/**
+ * Stands still until the thread is ended from outside, so that nothing of a dead actor runs, whatever timers or sockets it left. The report is
+ * on its way by then. Ending the thread from inside would be a race: its exit may be seen before the report, which is then lost.
+ */
+function freeze(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)), 0, 0, FROZEN_MS);
+  process.exit(1);
 }
 
 async function loadLastResort(url: string | null): Promise<LastResort> {

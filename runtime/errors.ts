@@ -61,7 +61,7 @@ export const ERROR_CODES = {
 export const RETIRED_CODES: readonly string[] = [];
 
 export type ErrorCode = keyof typeof ERROR_CODES;
-export type ErrorFamily = (typeof ERROR_CODES)[ErrorCode];
+type ErrorFamily = (typeof ERROR_CODES)[ErrorCode];
 type CodeOf<F extends ErrorFamily> = { [C in ErrorCode]: (typeof ERROR_CODES)[C] extends F ? C : never }[ErrorCode];
 
 /** What every error of ours has: a stable `code`, a message for the operator (what, where, what to do), `details`, maybe a `cause`. */
@@ -155,7 +155,7 @@ export function fromWire(wire: WireError): Error {
 }
 
 /** Whether a text is one of our codes. */
-export function isErrorCode(code: string | null): code is ErrorCode {
+function isErrorCode(code: string | null): code is ErrorCode {
   return code !== null && Object.hasOwn(ERROR_CODES, code);
 }
 

@@ -16,7 +16,7 @@ import type { EndReport, HostOrder, ReadyReport, StartOrder } from './protocol.t
  * resident memory with these and 16 MB with a large young generation; the difference grows with the traffic. The old generation is a ceiling
  * (the actor dies beyond it), not a reservation.
  */
-export const DEFAULT_RESOURCE_LIMITS: ResourceLimits = {
+const DEFAULT_RESOURCE_LIMITS: ResourceLimits = {
   maxYoungGenerationSizeMb: 2,
   maxOldGenerationSizeMb: 64,
   codeRangeSizeMb: 16,

@@ -8,7 +8,7 @@
 import { type Ms, ms } from './units.ts';
 
 /** What is known about one watched thread. */
-export interface Watched {
+interface Watched {
   readonly hangMs: Ms;
   /** The counter's value when it was last seen to move. */
   readonly counter: number;

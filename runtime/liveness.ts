@@ -12,7 +12,7 @@ import type { LivenessOrder } from './protocol.ts';
 import { type Ms, ms } from './units.ts';
 
 /** Index of the main thread's counter. */
-export const MCP_SLOT = 0;
+const MCP_SLOT = 0;
 
 /** So many threads can have a counter at the same time, the main thread included. */
 const SLOTS = 1024;
@@ -39,7 +39,7 @@ export function ownThreadId(): number | null {
  * How long a thread of this process was ready to run without getting a CPU [ms, since its start]; null when the kernel does not tell.
  * From the second number of /proc/self/task/TID/schedstat, in ns (Documentation/scheduler/sched-stats.rst).
  */
-export function readRunDelayMs(tid: number): number | null {
+function readRunDelayMs(tid: number): number | null {
   try {
     const delayNs = Number(readFileSync(`/proc/self/task/${tid}/schedstat`, 'latin1').split(' ')[1]);
     return Number.isFinite(delayNs) ? delayNs / 1e6 : null;

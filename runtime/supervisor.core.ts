@@ -37,7 +37,7 @@ export interface ChildPolicy {
   readonly shutdownMs: Ms;
 }
 
-export type ChildStatus =
+type ChildStatus =
   /** Not started yet, or about to be started again (not before `notBeforeMs` of its ChildState). */
   | { readonly status: 'down' }
   | { readonly status: 'starting'; readonly sinceMs: Ms; readonly deadlineMs: Ms }

@@ -199,7 +199,7 @@ export class Supervisor {
     }
     const policy = policyOf(spec);
     this.#register(spec);
-    const settled = this.#until((event) => (event.type === 'ready' || event.type === 'exited') && event.id === spec.id);
+    const settled = this.#settled(spec.id, 0);
     this.#take({ type: 'add', policy });
     if (this.#state.phase === 'running' || this.#state.phase === 'starting') await settled;
   }
@@ -212,13 +212,16 @@ export class Supervisor {
     await removed;
   }
 
-  /** Stops a child and starts it again; this does not count as a restart. Resolves when it is `ready` or has ended again. */
+  /**
+   * Stops a child and starts it again; this does not count as a restart. Resolves when it is `ready` or has ended again.
+   * Rejects with ActorError HB_ACTOR_NOT_RUNNING when the supervisor is not running.
+   */
   async restart(id: string): Promise<void> {
     const { life } = this.#child(id);
-    const before = life?.number ?? 0;
-    const settled = this.#until(
-      (event) => (event.type === 'ready' || event.type === 'exited') && event.id === id && event.incarnation > before,
-    );
+    if (this.#state.phase !== 'running') {
+      throw new ActorError('HB_ACTOR_NOT_RUNNING', `${id} cannot be restarted: the supervisor is ${this.#state.phase}`);
+    }
+    const settled = this.#settled(id, life?.number ?? 0);
     this.#take({ type: 'restart', id });
     await settled;
   }
@@ -283,6 +286,15 @@ export class Supervisor {
     this.#take(input);
     const event = await stopped;
     return { survivors: event.type === 'stopped' ? event.survivors : [] };
+  }
+
+  /** A life of that child after the given one runs or has ended, or there will be none. */
+  #settled(id: string, afterIncarnation: number): Promise<SupervisorEvent> {
+    return this.#until((event) => {
+      if (event.type === 'ready' || event.type === 'exited')
+        return event.id === id && event.incarnation > afterIncarnation;
+      return event.type === 'emergency' || event.type === 'stopped' || (event.type === 'removed' && event.id === id);
+    });
   }
 
   #until(test: (event: SupervisorEvent) => boolean): Promise<SupervisorEvent> {

@@ -68,10 +68,13 @@ function run(message: Extract<ToGuardian, { type: 'run' }>): void {
     operations.set(message.id, operation);
     say({ type: 'started', id: message.id, pid: operation.pid });
   }
-  void operation.result.then((result) => {
-    operations.delete(message.id);
-    say({ type: 'result', id: message.id, ...result });
-  });
+  void answer(message.id, operation);
+}
+
+async function answer(id: number, operation: Operation): Promise<void> {
+  const result = await operation.result;
+  operations.delete(id);
+  say({ type: 'result', id, ...result });
 }
 
 function say(message: FromGuardian): void {

@@ -32,7 +32,10 @@ describe('negotiation (section 3)', () => {
     expect(bench.finish()).toEqual([]);
     expect(viewResources(bench.state).rscstatus).toBe('transition');
     expect(bench.hear('resource rsc_hold=none rtype=full isstable=0')).toEqual([]);
-    expect(bench.hear('resource rsc_hold=local rtype=full isstable=1')).toEqual(['log info: remote resource transition completed.', stable]);
+    expect(bench.hear('resource rsc_hold=local rtype=full isstable=1')).toEqual([
+      'log info: remote resource transition completed.',
+      stable,
+    ]);
     expect(viewResources(bench.state).rscstatus).toBe('local');
   });
 
@@ -65,7 +68,10 @@ describe('negotiation (section 3)', () => {
     ['on', ['log info: Local Resource acquisition completed. (none)']],
     [
       'off',
-      ['log info: Local Resource acquisition completed. (none)', 'log info: Initial resource acquisition complete (T_RESOURCES(them))'],
+      [
+        'log info: Local Resource acquisition completed. (none)',
+        'log info: Initial resource acquisition complete (T_RESOURCES(them))',
+      ],
     ],
   ] as const)('leaves its groups with a node that holds everything (auto_failback %s)', (autoFailback, lines) => {
     const bench = new CoreBench({ autoFailback });
@@ -108,7 +114,10 @@ describe('negotiation (section 3)', () => {
   });
 
   it('takes everything of a cluster of one node', () => {
-    const bench = new CoreBench({ nodes: [{ name: steady().state.config.self, type: 'normal' }], groups: [group('node1 web')] });
+    const bench = new CoreBench({
+      nodes: [{ name: steady().state.config.self, type: 'normal' }],
+      groups: [group('node1 web')],
+    });
     bench.commUp();
     bench.finish();
     expect(viewResources(bench.state)).toMatchObject({ rscstatus: 'local', groups: [{ key: 'web', running: true }] });
@@ -179,7 +188,10 @@ describe('death of the other node (section 5)', () => {
     bench.hear('resource rsc_hold=none rtype=full isstable=0 info=shutdown');
     bench.hear('shutdone st=dead');
     bench.finish();
-    expect(bench.die()).toEqual(['log info: Dead node node2 gave up resources.', 'send stonith node=node2 result=unneeded']);
+    expect(bench.die()).toEqual([
+      'log info: Dead node node2 gave up resources.',
+      'send stonith node=node2 result=unneeded',
+    ]);
   });
 
   it('does not count the failed groups of a takeover as held', () => {
@@ -194,7 +206,11 @@ describe('death of the other node (section 5)', () => {
   it('leaves ping nodes and strangers alone', () => {
     const bench = steady();
     const silence = { silentMs: 1, limitMs: 1, decidedMs: 1 } as unknown as Parameters<typeof bench.feed>[0];
-    expect(bench.feed({ ...silence, type: 'node-dead', node: n2, nodeType: 'ping', wasHeard: true } as Parameters<typeof bench.feed>[0])).toEqual([]);
+    expect(
+      bench.feed({ ...silence, type: 'node-dead', node: n2, nodeType: 'ping', wasHeard: true } as Parameters<
+        typeof bench.feed
+      >[0]),
+    ).toEqual([]);
   });
 });
 
@@ -216,7 +232,9 @@ describe('graceful stop (section 6)', () => {
   it('does not tell the other node to take what is stuck here', () => {
     const bench = steady();
     bench.feed({ type: 'give-up-all' });
-    const out = bench.finish((key) => (key === 'web' ? { key, result: 'stuck', resource: key } : works(key, 'release')));
+    const out = bench.finish((key) =>
+      key === 'web' ? { key, result: 'stuck', resource: key } : works(key, 'release'),
+    );
     expect(out).not.toContain('send shutdone st=dead');
     expect(out).toContain('send resource rsc_hold=local rtype=full isstable=0');
     expect(out.at(-1)).toBe('released web');
@@ -252,7 +270,9 @@ describe('standby (section 7)', () => {
     ['foreign', 'local'],
   ] as const)('gives %s up', (set, left) => {
     const bench = steady();
-    expect(bench.hearSelf(`ask_resources rsc_hold=${set} info=me`)).toEqual([`log info: node1 wants to go standby [${set}]`]);
+    expect(bench.hearSelf(`ask_resources rsc_hold=${set} info=me`)).toEqual([
+      `log info: node1 wants to go standby [${set}]`,
+    ]);
     expect(bench.hear(`ask_resources rsc_hold=${set} info=other`)).toEqual([
       `log info: standby: node2 can take our ${set} resources`,
       `send resource rsc_hold=${left} rtype=full isstable=0 info=standby`,
@@ -265,7 +285,9 @@ describe('standby (section 7)', () => {
       `log info: Local standby process completed [${set}].`,
       `send ask_resources rsc_hold=${set} info=done`,
     ]);
-    expect(bench.hear(`resource rsc_hold=${{ all: 'all', local: 'all', foreign: 'local' }[set]} rtype=full isstable=1`)).toEqual([
+    expect(
+      bench.hear(`resource rsc_hold=${{ all: 'all', local: 'all', foreign: 'local' }[set]} rtype=full isstable=1`),
+    ).toEqual([
       'log info: remote resource transition completed.',
       `send resource rsc_hold=${left} rtype=full isstable=1`,
     ]);
@@ -309,8 +331,16 @@ describe('standby (section 7)', () => {
   });
 
   it.each([
-    ['a second request', (b: CoreBench) => b.hearSelf('ask_resources rsc_hold=all info=me'), 'Standby in progress- new request from node1 ignored [10 seconds left]'],
-    ['an unstable partner', (b: CoreBench) => b.hear('resource rsc_hold=local rtype=full isstable=0'), 'standby message [me] from node1 ignored.  Other side is in flux.'],
+    [
+      'a second request',
+      (b: CoreBench) => b.hearSelf('ask_resources rsc_hold=all info=me'),
+      'Standby in progress- new request from node1 ignored [10 seconds left]',
+    ],
+    [
+      'an unstable partner',
+      (b: CoreBench) => b.hear('resource rsc_hold=local rtype=full isstable=0'),
+      'standby message [me] from node1 ignored.  Other side is in flux.',
+    ],
   ])('refuses %s', (_name, prepare, line) => {
     const bench = steady();
     prepare(bench);
@@ -319,14 +349,18 @@ describe('standby (section 7)', () => {
 
   it('names unexpected messages', () => {
     const bench = steady();
-    expect(bench.hear('ask_resources rsc_hold=all info=done')).toEqual(["log ERROR: Ignored standby message 'done' from node2 in state 0"]);
+    expect(bench.hear('ask_resources rsc_hold=all info=done')).toEqual([
+      "log ERROR: Ignored standby message 'done' from node2 in state 0",
+    ]);
   });
 
   it('never says `done` for what it could not stop', () => {
     const bench = steady();
     bench.hearSelf('ask_resources rsc_hold=all info=me');
     bench.hear('ask_resources rsc_hold=all info=other');
-    const out = bench.finish((key) => (key === 'web' ? { key, result: 'stuck', resource: key } : works(key, 'release')));
+    const out = bench.finish((key) =>
+      key === 'web' ? { key, result: 'stuck', resource: key } : works(key, 'release'),
+    );
     expect(out.filter((line) => line.includes('done'))).toEqual([]);
     expect(out).toContain('reboot-required web');
     expect(out).toContain('send resource rsc_hold=local rtype=full isstable=0');
@@ -339,7 +373,10 @@ describe('standby (section 7)', () => {
     bench.hear('ask_resources rsc_hold=all info=other');
     expect(bench.die()).toContain('log info: Cancelling pending standby operation');
     bench.finish();
-    expect(viewResources(bench.state)).toMatchObject({ rscstatus: 'all', groups: [{ running: true }, { running: true }] });
+    expect(viewResources(bench.state)).toMatchObject({
+      rscstatus: 'all',
+      groups: [{ running: true }, { running: true }],
+    });
   });
 
   it.each([
@@ -391,7 +428,8 @@ describe('automatic failback (section 8)', () => {
 });
 
 describe('failed starts (section 14)', () => {
-  const fails = (key: string, verb: string): GroupOutcome => (verb === 'acquire' ? { key, result: 'failed', resource: key } : works(key, verb));
+  const fails = (key: string, verb: string): GroupOutcome =>
+    verb === 'acquire' ? { key, result: 'failed', resource: key } : works(key, verb);
 
   it('reports what really runs, and offers a local group to the other node once', () => {
     const bench = new CoreBench();
@@ -418,7 +456,8 @@ describe('failed starts (section 14)', () => {
 });
 
 describe('two owners, and none', () => {
-  const CRIT = 'log CRIT: Both machines own foreign resources: giving them up, since node2 holds them and it is their preferred owner.';
+  const CRIT =
+    'log CRIT: Both machines own foreign resources: giving them up, since node2 holds them and it is their preferred owner.';
 
   it('gives the other node its groups after a healed partition, and keeps its own', () => {
     const bench = steady();
@@ -441,10 +480,9 @@ describe('two owners, and none', () => {
     const bench = new CoreBench();
     bench.commUp('node2');
     bench.finish();
-    expect(bench.feed({ type: 'node-status', node: n2, nodeType: 'normal', status: 'active', previous: 'dead' })).toEqual([
-      'send resource rsc_hold=all rtype=full isstable=0',
-      'send resource rsc_hold=all rtype=full isstable=1',
-    ]);
+    expect(
+      bench.feed({ type: 'node-status', node: n2, nodeType: 'normal', status: 'active', previous: 'dead' }),
+    ).toEqual(['send resource rsc_hold=all rtype=full isstable=0', 'send resource rsc_hold=all rtype=full isstable=1']);
     expect(bench.hear('resource rsc_hold=all rtype=full isstable=1')).toContain('release double-holding db');
   });
 
@@ -461,7 +499,9 @@ describe('two owners, and none', () => {
 
   it('logs the audit once', () => {
     const bench = steady();
-    expect(bench.hear('resource rsc_hold=all rtype=full isstable=1')).toContain('log ERROR: Both machines own our resources!');
+    expect(bench.hear('resource rsc_hold=all rtype=full isstable=1')).toContain(
+      'log ERROR: Both machines own our resources!',
+    );
     expect(bench.hear('resource rsc_hold=all rtype=full isstable=1')).toEqual([]);
   });
 
@@ -490,7 +530,10 @@ describe('legacy mode (section 9)', () => {
       'acquire ip-request-resp web',
     ]);
     bench.finish();
-    expect(viewResources(bench.state)).toMatchObject({ rscstatus: 'none', groups: [{ running: true }, { running: false }] });
+    expect(viewResources(bench.state)).toMatchObject({
+      rscstatus: 'none',
+      groups: [{ running: true }, { running: false }],
+    });
   });
 
   it('gives up what its owner asks for', () => {
@@ -525,6 +568,8 @@ describe('legacy mode (section 9)', () => {
   it('knows no standby', () => {
     const bench = new CoreBench(legacy);
     bench.commUp();
-    expect(bench.hearSelf('ask_resources rsc_hold=all info=me')).toEqual(['log info: Standby mode only implemented when nice_failback on']);
+    expect(bench.hearSelf('ask_resources rsc_hold=all info=me')).toEqual([
+      'log info: Standby mode only implemented when nice_failback on',
+    ]);
   });
 });

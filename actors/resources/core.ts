@@ -18,13 +18,29 @@ import { assertNever } from '../../runtime/units.ts';
 import { keepBalance } from './balance.ts';
 import { type GroupActivity, makeGroups } from './groups.ts';
 import { type Holding, mirrorSet, type ResourceSet } from './holdings.ts';
-import { beginLegacy, onIpRequest, onIpResponse, onProbed, onRequestReleased, requestOnContact } from './legacy.ts';
-import { askMessage, parseClusterMessage, takeoverMessage } from './messages.ts';
+import {
+  beginLegacy,
+  divideOnContact,
+  onIpRequest,
+  onIpResponse,
+  onProbed,
+  onRequestReleased,
+  requestAgain,
+} from './legacy.ts';
+import { parseClusterMessage, takeoverMessage } from './messages.ts';
 import { beginNegotiation, onContact, onReport, onStarting, settle } from './negotiation.ts';
-import { noticeWithdrawal, onAsk, onStandbyJob, onStandbyTimeout } from './standby.ts';
+import { noticeReport, onAsk, onStandbyJob, onStandbyTimeout, requestStandby } from './standby.ts';
 import { acceptDeath, giveUpAll, onAllReleased, onShutdone, onTakeoverDone } from './takeover.ts';
 import { Turn } from './turn.ts';
-import type { GroupOutcome, Job, ResourcesConfig, ResourcesEffect, ResourcesInput, ResourcesState } from './types.ts';
+import {
+  type GroupOutcome,
+  type Job,
+  noDeadlines,
+  type ResourcesConfig,
+  type ResourcesEffect,
+  type ResourcesInput,
+  type ResourcesState,
+} from './types.ts';
 
 /**
  * The state before communication is up.
@@ -55,10 +71,11 @@ export function initialResources(config: ResourcesConfig): ResourcesState {
     needsFailback: false,
     offers: new Set(),
     asking: null,
+    requested: new Set(),
     crippled: false,
     jobs: new Map(),
     nextJob: 1,
-    deadlines: { settleMs: null, retryMs: null, yieldMs: null, adoptMs: null },
+    deadlines: { ...noDeadlines },
     work: { local: false, foreign: false, told: false },
     audit: new Set(),
     earlyDeath: null,
@@ -89,10 +106,10 @@ export function step(state: ResourcesState, input: ResourcesInput, nowMs: Ms): R
 
 /** When `timer` is due [ms, monotonic]; null: there is nothing to wait for. */
 export function nextDeadlineMs(state: ResourcesState): Ms | null {
-  const { settleMs, retryMs, yieldMs, adoptMs } = state.deadlines;
+  const { settleMs, retryMs, yieldMs, adoptMs, askMs } = state.deadlines;
   const standbyMs = 'deadlineMs' in state.standby ? state.standby.deadlineMs : null;
   let first: Ms | null = null;
-  for (const at of [settleMs, retryMs, yieldMs, adoptMs, standbyMs]) {
+  for (const at of [settleMs, retryMs, yieldMs, adoptMs, askMs, standbyMs]) {
     if (at !== null && (first === null || at < first)) first = at;
   }
   return first;
@@ -133,8 +150,7 @@ function apply(turn: Turn, input: ResourcesInput): void {
       giveUpAll(turn);
       return;
     case 'standby':
-      turn.script('hb_standby', `Going standby [${input.set}].`);
-      turn.send(askMessage(input.set, 'me'));
+      requestStandby(turn, input.set);
       return;
     case 'takeover':
       turn.send(takeoverMessage(input.set));
@@ -159,7 +175,7 @@ function onAlive(turn: Turn, inItsLife: boolean): void {
   const wasDead = !other.alive;
   other.alive = true;
   if (!inItsLife || !wasDead) return;
-  if (turn.legacy) requestOnContact(turn);
+  if (turn.legacy) divideOnContact(turn);
   else onContact(turn);
 }
 
@@ -181,7 +197,7 @@ function onMessage(turn: Turn, from: NodeName, own: boolean, fields: FieldList):
     case 'resource':
       if (turn.legacy) return;
       onReport(turn, message);
-      noticeWithdrawal(turn);
+      noticeReport(turn, message);
       return;
     case 'shutdone':
       onShutdone(turn);
@@ -204,9 +220,7 @@ function onMessage(turn: Turn, from: NodeName, own: boolean, fields: FieldList):
 function onTakeoverRequest(turn: Turn, set: ResourceSet | undefined): void {
   const { state } = turn;
   turn.script('harc', `info: Running ${state.config.configDir}/rc.d/hb_takeover hb_takeover`);
-  if (set === undefined) return;
-  turn.script('hb_standby', `Going standby [${mirrorSet(set)}].`);
-  turn.send(askMessage(mirrorSet(set), 'me'));
+  if (set !== undefined) requestStandby(turn, mirrorSet(set));
 }
 
 function onTimer(turn: Turn): void {
@@ -216,6 +230,7 @@ function onTimer(turn: Turn): void {
     if (state.phase === 'reported') settle(turn);
   }
   if (state.deadlines.retryMs !== null && state.deadlines.retryMs <= nowMs) state.deadlines.retryMs = null;
+  if (state.deadlines.askMs !== null && state.deadlines.askMs <= nowMs) requestAgain(turn);
   if ('deadlineMs' in state.standby && state.standby.deadlineMs <= nowMs) onStandbyTimeout(turn);
 }
 

@@ -9,6 +9,9 @@ import { acceptDeath } from './takeover.ts';
 import type { Turn } from './turn.ts';
 import type { GroupOutcome } from './types.ts';
 
+/** Pause before an `ip-request` that got no answer is repeated [ms]; the original waits for ever. */
+const ASK_AGAIN_MS = 5_000;
+
 /** Communication is up. */
 export function beginLegacy(turn: Turn, deadNodes: readonly string[]): void {
   const { state } = turn;
@@ -32,9 +35,15 @@ function requestOwn(turn: Turn): void {
   if (keys.length === 0) turn.workDone('local', 'req_our_resources');
 }
 
-/** The other node speaks again after we took everything: asks for the own groups although they run here, since it may hold them as well. */
-export function requestOnContact(turn: Turn): void {
-  for (const key of keysOf(turn.state.groups, 'local')) turn.send(ipRequestMessage(key));
+/**
+ * The other node speaks again after we took it for dead: both may hold everything. Each gets its own groups: we ask for ours although they
+ * run here, and give the others up unasked, since the other node need not have missed us.
+ */
+export function divideOnContact(turn: Turn): void {
+  const { groups, phase } = turn.state;
+  if (phase === 'shutdown') return;
+  for (const key of keysOf(groups, 'local')) request(turn, key);
+  turn.releaseKeys(keysOf(groups, 'foreign'), 'ip-request');
 }
 
 export function onProbed(turn: Turn, outcomes: readonly GroupOutcome[]): void {
@@ -47,10 +56,24 @@ export function onProbed(turn: Turn, outcomes: readonly GroupOutcome[]): void {
     if (result === 'held') {
       group.activity = 'held';
       state.claims = plus(state.claims, 'local');
-    } else if (state.other?.alive) turn.send(ipRequestMessage(key));
+    } else if (state.other?.alive) request(turn, key);
     else take(turn, key, true);
   }
   turn.workDone('local', 'req_our_resources');
+}
+
+function request(turn: Turn, key: string): void {
+  turn.state.requested.add(key);
+  turn.state.deadlines.askMs ??= turn.in(ASK_AGAIN_MS);
+  turn.send(ipRequestMessage(key));
+}
+
+/** Asks again for what nobody answered: a node that was coming up just then did not hear it. */
+export function requestAgain(turn: Turn): void {
+  const { requested, other, deadlines } = turn.state;
+  deadlines.askMs = null;
+  if (other?.alive !== true) requested.clear();
+  for (const key of requested) request(turn, key);
 }
 
 /** The owner asks for its group. */
@@ -79,6 +102,7 @@ export function onIpResponse(turn: Turn, message: Extract<ClusterMessage, { type
   if (!turn.legacy || state.phase === 'shutdown' || state.crippled) return;
   turn.script('harc', `info: Running ${state.config.configDir}/rc.d/ip-request-resp ip-request-resp`);
   turn.script('ip-request-resp', `received ip-request-resp ${message.key} ${message.ok} ${message.weOwn}`);
+  state.requested.delete(message.key);
   if (message.ok === 'OK') take(turn, message.key, false);
 }
 

@@ -4,7 +4,7 @@
  */
 import { ms } from '../../runtime/units.ts';
 import { groupsOf } from './groups.ts';
-import { kindsOf, minus, mirrorSet, type ResourceSet } from './holdings.ts';
+import { includes, kindsOf, minus, mirrorSet, type ResourceSet } from './holdings.ts';
 import { askMessage, type ClusterMessage } from './messages.ts';
 import type { Turn } from './turn.ts';
 import type { AskOrigin, GroupOutcome, Job, StandbyState } from './types.ts';
@@ -13,6 +13,10 @@ import type { AskOrigin, GroupOutcome, Job, StandbyState } from './types.ts';
 export const AGREE_MS = 10_000;
 /** How long an agreed exchange may take [ms]: Heartbeat's constant. */
 export const EXCHANGE_MS = 3_600_000;
+/** How long after our word the other node may take to begin its release [ms]: it waits {@link AGREE_MS} for our word, then its request is void. */
+const BEGIN_MS = 2 * AGREE_MS;
+/** `info` of a report that ends the other node's half of an exchange we know nothing of (ours alone: a 3.0.6 ignores the word). */
+const NO_EXCHANGE = 'nostandby';
 /** A failback or an offer that got no answer is tried again after this pause [ms]. */
 const RETRY_MS = 10_000;
 
@@ -51,6 +55,8 @@ export function onAsk(turn: Turn, own: boolean, message: Extract<ClusterMessage,
     askAgain(turn, origin);
     return;
   }
+  // An exchange that ended here goes on over there: it has to end too.
+  if (standby.step === 'not' && info !== 'me') turn.report({ info: NO_EXCHANGE });
   if (standby.step === 'not' && !other.stable) {
     turn.log('WARN', `standby message [${info}] from ${from} ignored.  Other side is in flux.`);
     askAgain(turn, origin);
@@ -64,9 +70,9 @@ export function onAsk(turn: Turn, own: boolean, message: Extract<ClusterMessage,
   if (set !== undefined && info === 'me' && standby.step === 'not') {
     if (own) ask(turn, from, set, origin);
     else agree(turn, from, set);
-  } else if (info === 'other' && standby.step === 'asked') giveUp(turn, from, standby.set);
-  else if (info === 'done' && standby.step === 'waiting') take(turn, from, standby.set);
-  else if (info === 'done' && standby.step === 'given') {
+  } else if (info === 'other' && standby.step === 'asked' && set === standby.set) giveUp(turn, from, standby.set);
+  else if (info === 'done' && standby.step === 'waiting' && set === standby.set) take(turn, from, standby.set);
+  else if (info === 'done' && standby.step === 'given' && set === standby.set) {
     turn.log('info', `Other node completed standby takeover of ${standby.set} resources.`);
     state.standby = { step: 'not' };
     turn.report();
@@ -94,7 +100,7 @@ function agree(turn: Turn, from: string, set: ResourceSet): void {
   }
   turn.log('info', `${from} wants to go standby [${set}]`);
   turn.send(askMessage(set, 'other'));
-  state.standby = { step: 'waiting', set, deadlineMs: turn.in(EXCHANGE_MS), sinceMs: turn.nowMs };
+  state.standby = { step: 'waiting', set, deadlineMs: turn.in(BEGIN_MS) };
 }
 
 function giveUp(turn: Turn, from: string, set: ResourceSet): void {
@@ -184,14 +190,37 @@ export function restartStandby(turn: Turn): void {
 }
 
 /**
- * A report came from a node that we wait for: when it says, later than it can be waiting for our word, that it is stable and holds the set
- * as before, then it has given its request up (our agreement was lost, or came too late).
+ * What a report says about an exchange. `info=standby`: the other node began to release what it asked us to take, and may take its time. A
+ * stable report that claims what we released: the other node has it, so its `done` is due (or will never come, when it took us for dead
+ * meanwhile).
  */
-export function noticeWithdrawal(turn: Turn): void {
+export function noticeReport(turn: Turn, report: Extract<ClusterMessage, { type: 'resource' }>): void {
   const { state } = turn;
-  const { standby, other } = state;
-  if (standby.step !== 'waiting' || other === null || !other.stable) return;
-  if (turn.nowMs < ms(standby.sinceMs + AGREE_MS) || minus(standby.set, other.holding) !== 'none') return;
-  turn.log('WARN', `${other.name} did not go standby [${standby.set}].  Standby request cancelled.`);
-  state.standby = { step: 'not' };
+  const { standby } = state;
+  if (report.info === NO_EXCHANGE && (standby.step === 'waiting' || standby.step === 'given')) {
+    turn.log('WARN', `standby [${standby.set}] is unknown to the other node.  Standby request cancelled.`);
+    state.standby = { step: 'not' };
+  } else if (standby.step === 'waiting' && report.info === 'standby') {
+    state.standby = { ...standby, deadlineMs: turn.in(EXCHANGE_MS) };
+  } else if (standby.step === 'given' && report.stable === true && includes(report.holding, mirrorSet(standby.set))) {
+    state.standby = { ...standby, deadlineMs: ms(Math.min(standby.deadlineMs, turn.in(AGREE_MS))) };
+  }
+}
+
+/**
+ * A request of this node, by its operator. One that we would ignore ourselves is not sent, since the other node would agree to it.
+ */
+export function requestStandby(turn: Turn, set: ResourceSet): void {
+  turn.script('hb_standby', `Going standby [${set}].`);
+  const { other, standby, phase } = turn.state;
+  if (turn.legacy) turn.log('info', 'Standby mode only implemented when nice_failback on');
+  else if (other === null || phase === 'shutdown')
+    turn.log('WARN', `standby request [${set}] ignored: there is nobody to take resources.`);
+  else if (!other.stable && standby.step === 'not') {
+    turn.log('WARN', `standby message [me] from ${turn.state.config.self} ignored.  Other side is in flux.`);
+  } else if (phase !== 'stable') {
+    turn.log('WARN', `standby message [me] from ${turn.state.config.self} ignored.  local resources in flux.`);
+  } else if (standby.step !== 'not' || turn.state.asking !== null) {
+    turn.log('WARN', `Standby in progress- new request from ${turn.state.config.self} ignored`);
+  } else turn.send(askMessage(set, 'me'));
 }

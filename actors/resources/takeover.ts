@@ -7,7 +7,7 @@ import { shutdoneMessage, stonithMessage } from './messages.ts';
 import { settle } from './negotiation.ts';
 import { cancelStandby } from './standby.ts';
 import type { Turn } from './turn.ts';
-import type { GroupOutcome, Job } from './types.ts';
+import { type GroupOutcome, type Job, noDeadlines } from './types.ts';
 
 /**
  * The other node was declared dead.
@@ -28,6 +28,7 @@ export function acceptDeath(turn: Turn, wasHeard: boolean): void {
     cancelStandby(turn);
   }
   state.needsFailback = true;
+  state.requested.clear();
   if (gaveUp) {
     turn.log('info', `Dead node ${other.name} gave up resources.`);
     turn.send(stonithMessage(other.name, 'unneeded'));
@@ -134,6 +135,7 @@ export function giveUpAll(turn: Turn): void {
   state.standby = { step: 'not' };
   state.takeoverFrom = null;
   state.offers.clear();
+  Object.assign(state.deadlines, noDeadlines);
   state.claims = 'none';
   if (state.joined) turn.report({ stable: false, info: 'shutdown' });
   turn.log('info', 'Giving up all HA resources.');

@@ -3,7 +3,7 @@
  */
 import type { GroupSpec, ResourceSpec } from '../../conf/settings.ts';
 import { type FieldList, field, getString } from '../../runtime/message/message.ts';
-import { type Ms, ms, nodeName } from '../../runtime/units.ts';
+import { ms, nodeName } from '../../runtime/units.ts';
 import { initialResources, nextDeadlineMs, step } from './core.ts';
 import type { GroupOutcome, ResourcesConfig, ResourcesEffect, ResourcesInput, ResourcesState } from './types.ts';
 
@@ -42,7 +42,10 @@ export function messageText(fields: FieldList): string {
 /** The inverse of {@link messageText}. */
 export function messageFields(text: string): FieldList {
   const [type = '', ...rest] = text.split(' ');
-  return [field('t', type), ...rest.map((word) => field(word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)))];
+  return [
+    field('t', type),
+    ...rest.map((word) => field(word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1))),
+  ];
 }
 
 /** One core, fed line by line; what comes out is written down as lines. */
@@ -77,7 +80,15 @@ export class CoreBench {
 
   die(wasHeard = true): readonly string[] {
     const node = this.state.other?.name ?? n2;
-    return this.feed({ type: 'node-dead', node, nodeType: 'normal', wasHeard, silentMs: ms(6_000), limitMs: ms(6_000), decidedMs: ms(this.nowMs) });
+    return this.feed({
+      type: 'node-dead',
+      node,
+      nodeType: 'normal',
+      wasHeard,
+      silentMs: ms(6_000),
+      limitMs: ms(6_000),
+      decidedMs: ms(this.nowMs),
+    });
   }
 
   /** Moves the time and lets the timer fire when it is due. */
@@ -102,12 +113,14 @@ export const works = (key: string, verb: string): GroupOutcome =>
   verb === 'acquire' ? { key, result: 'held' } : { key, result: 'released', wasHeld: verb === 'release' };
 
 export function linesOf(effects: readonly ResourcesEffect[]): readonly string[] {
-  return effects.flatMap((effect) => {
+  return effects.flatMap((effect): readonly string[] => {
     switch (effect.type) {
       case 'send':
         return [`send ${messageText(effect.fields)}`];
       case 'log':
-        return [`log ${effect.tag === undefined ? `${effect.severity}: ` : `${effect.tag.replace('(default)', '')}: `}${effect.text}`];
+        return [
+          `log ${effect.tag === undefined ? `${effect.severity}: ` : `${effect.tag.replace('(default)', '')}: `}${effect.text}`,
+        ];
       case 'acquire':
       case 'release':
       case 'probe':
@@ -116,19 +129,12 @@ export function linesOf(effects: readonly ResourcesEffect[]): readonly string[] 
         return [['released', ...effect.stuck].join(' ')];
       case 'reboot-required':
         return [`reboot-required ${effect.keys.join(' ')}`];
-      case 'event':
+      default:
         return [];
     }
   });
 }
 
-/** Only the daemon's log lines, without severity. */
-export function logsOf(lines: readonly string[]): readonly string[] {
-  return lines.filter((line) => line.startsWith('log ')).map((line) => line.slice(4));
-}
-
 export function typeOf(fields: FieldList): string {
   return getString(fields, 't') ?? '';
 }
-
-export type { Ms };

@@ -52,7 +52,7 @@ export type ResourcesInput =
   | { readonly type: 'standby' | 'takeover'; readonly set: ResourceSet }
   /** From the engine: an acquire, release or probe is finished; one outcome for each of its keys. */
   | { readonly type: 'job-done'; readonly job: number; readonly outcomes: readonly GroupOutcome[] }
-  /** {@link ResourcesState.deadlines} has come. */
+  /** One of the {@link Deadlines} has come. */
   | { readonly type: 'timer' };
 
 export type ResourcesEffect =
@@ -90,7 +90,7 @@ export type StandbyState =
   /** We have released, and wait for the other to have acquired. */
   | { readonly step: 'given'; readonly set: ResourceSet; readonly deadlineMs: Ms }
   /** The other asked, we agreed and wait for its release. */
-  | { readonly step: 'waiting'; readonly set: ResourceSet; readonly deadlineMs: Ms; readonly sinceMs: Ms }
+  | { readonly step: 'waiting'; readonly set: ResourceSet; readonly deadlineMs: Ms }
   /** We are acquiring. `set` is still the set as the other calls it. */
   | { readonly step: 'taking'; readonly set: ResourceSet; readonly job: number };
 
@@ -118,6 +118,28 @@ export interface Job {
   readonly keys: readonly string[];
 }
 
+/** Instants at which `timer` is due [ms, monotonic]; null: not set. */
+export interface Deadlines {
+  /** The wait for a node that is silent about its stability is over. */
+  settleMs: Ms | null;
+  /** Not before this a failback or an offer is tried again. */
+  retryMs: Ms | null;
+  /** The other node had time enough to give up what both hold. */
+  yieldMs: Ms | null;
+  /** Our groups were without an owner long enough. */
+  adoptMs: Ms | null;
+  /** Legacy: an `ip-request` got no answer. */
+  askMs: Ms | null;
+}
+
+export const noDeadlines: Readonly<Deadlines> = {
+  settleMs: null,
+  retryMs: null,
+  yieldMs: null,
+  adoptMs: null,
+  askMs: null,
+};
+
 export interface ResourcesState {
   readonly config: ResourcesConfig;
   readonly groups: Groups;
@@ -133,18 +155,13 @@ export interface ResourcesState {
   readonly offers: Set<Kind>;
   /** A request of our own that was sent and has not come back to us yet. */
   asking: AskOrigin | null;
+  /** Legacy: own groups that the other node was asked for and has not answered yet. */
+  readonly requested: Set<string>;
   /** A group could not be stopped: nothing more is acquired on this node. */
   crippled: boolean;
   readonly jobs: Map<number, Job>;
   nextJob: number;
-  /** Instants at which `timer` is due [ms, monotonic]; null: not set. */
-  readonly deadlines: {
-    settleMs: Ms | null;
-    /** Not before this a failback or an offer is tried again. */
-    retryMs: Ms | null;
-    yieldMs: Ms | null;
-    adoptMs: Ms | null;
-  };
+  readonly deadlines: Deadlines;
   /** Startup work, for the line `Initial resource acquisition complete`. */
   readonly work: { local: boolean; foreign: boolean; told: boolean };
   /** Audit lines that are true at present: each is logged when it becomes true. */

@@ -1,5 +1,5 @@
 /** authkeys: keys, permissions, and that nothing of the file ever shows. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readAuthKeys } from '../authkeys.ts';
 import { formatDiagnostics } from '../diagnostics.ts';
@@ -89,31 +89,34 @@ it('reads authkeys alone for a reload', () => {
   });
 });
 
+/** Lines with the secret in right and wrong places. */
+function lineWith(secret: string): fc.Arbitrary<string> {
+  return fc.constantFrom(
+    `1 sha1 ${secret}`,
+    `auth ${secret}`,
+    secret,
+    `1 ${secret}`,
+    `1 ${secret} sha1`,
+    `${secret} sha1 x`,
+    `1 crc ${secret}`,
+    `a${secret}`,
+    `#${secret}`,
+    `99 md5 ${secret}`,
+    `1sha1${secret}`,
+    'auth 1',
+    '1 crc',
+    '',
+    `x \0${secret}`,
+    `auth1${secret}`,
+  );
+}
+
 it('never shows a key, wherever it stands and whatever else is wrong', () => {
   const key = fc.stringMatching(/^[A-Za-z0-9+/!=-]{9,30}$/);
-  const line = (secret: string) =>
-    fc.constantFrom(
-      `1 sha1 ${secret}`,
-      `auth ${secret}`,
-      secret,
-      `1 ${secret}`,
-      `1 ${secret} sha1`,
-      `${secret} sha1 x`,
-      `1 crc ${secret}`,
-      `a${secret}`,
-      `#${secret}`,
-      `99 md5 ${secret}`,
-      `1sha1${secret}`,
-      'auth 1',
-      '1 crc',
-      '',
-      `x \0${secret}`,
-      `auth1${secret}`,
-    );
   fc.assert(
     fc.property(
       key.chain((secret) =>
-        fc.tuple(fc.constant(secret), fc.array(line(secret), { maxLength: 6 }), fc.constantFrom(0o600, 0o644)),
+        fc.tuple(fc.constant(secret), fc.array(lineWith(secret), { maxLength: 6 }), fc.constantFrom(0o600, 0o644)),
       ),
       ([secret, lines, authkeysMode]) => {
         const system = hostWith({

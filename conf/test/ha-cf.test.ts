@@ -21,6 +21,10 @@ function errorsOf(haCf: string, options: Partial<ConfigurationOptions> = {}) {
   return read(haCf, options).diagnostics.filter(({ severity }) => severity === 'error');
 }
 
+function warnings(line: string): string[] {
+  return read(`${minimal}${line}\n`).diagnostics.map(({ severity, message }) => `${severity}: ${message}`);
+}
+
 describe('defaults', () => {
   it('are those of Heartbeat', () => {
     const settings = settingsOf('bcast eth0\nnode node1\n');
@@ -156,13 +160,19 @@ describe('directives without effect yet', () => {
       '12 apiauth',
       '13 stonith_host',
       '15 crm',
-    ]); // prettier-ignore
+    ]);
     expect({ managesResources, stonith, respawn, apiAuth }).toMatchObject({
       managesResources: false,
       stonith: [{ host: '*', type: 'null', parameters: 'node1 node2' }],
       respawn: [{ user: 'hacluster', command: '/usr/lib/heartbeat/ipfail -x', failfast: false }],
       apiAuth: [{ client: 'ipfail', uids: [105, 0], gids: null }],
     });
+  });
+
+  it('do not count media that this build runs', () => {
+    const haCf = `${minimal}serial /dev/null\nucast6 eth0 fd00::2\nping 10.77.0.9\n`;
+    const { settings } = read(haCf, { activeMedia: new Set(['bcast', 'serial', 'ucast6']) });
+    expect(settings?.notActive.map(({ directive }) => directive)).toEqual(['ping']);
   });
 
   it('do not count defaults', () => {
@@ -254,8 +264,6 @@ describe('findings', () => {
   });
 
   it('warn about what Heartbeat takes without a word', () => {
-    const warnings = (line: string) =>
-      read(`${minimal}${line}\n`).diagnostics.map(({ severity, message }) => `${severity}: ${message}`);
     expect(warnings('hopfudge abc')).toEqual(['warning: hopfudge abc is no plain number and counts as 0']);
     expect(warnings('keepalive')).toEqual(['warning: keepalive has no value and is ignored']);
     expect(warnings('warntime 30')).toEqual([

@@ -1,5 +1,5 @@
 /** The time grammar, value by value; each line was tried with Heartbeat 3.0.6. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { parseTime } from '../time.ts';
 import { parseBoolean, parseCInteger } from '../values.ts';
@@ -47,10 +47,11 @@ it('rounds halves of a millisecond up, whatever the unit', () => {
 });
 
 it('reads integers as C does', () => {
-  const read = (text: string) => parseCInteger(text).value;
-  expect(['5abc', '+5', '0x10', 'abc', '', '4294967297', '2147483648', '99999999999999999999'].map(read)).toEqual([
-    5, 5, 0, 0, 0, 1, -2_147_483_648, -1,
-  ]);
+  expect(
+    ['5abc', '+5', '0x10', 'abc', '', '4294967297', '2147483648', '99999999999999999999'].map(
+      (text) => parseCInteger(text).value,
+    ),
+  ).toEqual([5, 5, 0, 0, 0, 1, -2_147_483_648, -1]);
 });
 
 it('reads booleans in any case and nothing else', () => {

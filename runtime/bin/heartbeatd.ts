@@ -3,6 +3,7 @@
  *
  * `systole start` starts it; in the background it has an IPC channel to that command, on which it says `ready` or why not.
  */
+import { createRequire } from 'node:module';
 import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -336,8 +337,17 @@ function report(message: { ready: true; pid: number } | { ready: false; exitCode
   });
 }
 
+/** Loads what the daemon's threads will load, as they load it: see warm.ts. */
+async function warmCompileCache(): Promise<void> {
+  createRequire(import.meta.url)('../entry.ts');
+  const modules = ['medium', 'membership', 'resources', 'api'].map((name) => `../../actors/${name}.ts`);
+  const plugins = ['bcast', 'ucast', 'mcast'].map((name) => `../../plugins/media/${name}.ts`);
+  await Promise.all([...modules, ...plugins].map((path) => import(path)));
+}
+
 try {
-  await run(readOptions());
+  if (process.argv.includes('--warm')) await warmCompileCache();
+  else await run(readOptions());
 } catch (error) {
   const failure =
     error instanceof StartFailure

@@ -2,22 +2,16 @@
  * Fills the compile cache of a checkout, so that the first daemon starts as fast and as small as every later one. Run by `npm ci`.
  *
  * The cache holds the JavaScript of each module with its types stripped; without it every thread would load the TypeScript stripper, which
- * costs some 15 MB a thread.
+ * costs some 15 MB a thread. The programs themselves are run, since the cache goes by how a module was loaded.
  */
-import { enableCompileCache, flushCompileCache } from 'node:module';
-import { compileCacheDir } from './commands/start.ts';
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { compileCacheDir, v8Flags } from './commands/start.ts';
 
-enableCompileCache(compileCacheDir());
-await Promise.all([
-  import('piscina'),
-  import('../entry.ts'),
-  import('../../actors/mcp.ts'),
-  import('../../actors/tree.ts'),
-  import('../../actors/medium.ts'),
-  import('../../actors/membership.ts'),
-  import('../../actors/resources.ts'),
-  import('../../actors/api.ts'),
-  import('../../conf/read.ts'),
-  import('./commands/status.ts'),
-]);
-flushCompileCache();
+const env = { ...process.env, NODE_COMPILE_CACHE: compileCacheDir() };
+const options = { env, stdio: ['ignore', 'inherit', 'inherit'] } as const;
+const program = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+spawnSync(process.execPath, [...v8Flags, '--disable-warning=ExperimentalWarning', program('heartbeatd.ts'), '--warm'], options);
+// A guardian whose input is closed has nothing to guard: it loads and ends.
+spawnSync(process.execPath, [program('../../actors/guardian/main.ts')], options);

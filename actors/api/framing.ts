@@ -1,0 +1,125 @@
+/**
+ * Frames of the client API: how messages stand in the byte stream between the daemon and its clients, in both directions.
+ *
+ * A frame is 8 bytes of header (body length, magic number; both in the machine's byte order) and a body: a classic message with a NUL behind
+ * it, or a netstring.
+ */
+import { CodecError } from '../../runtime/errors.ts';
+import { decodeDatagram, encodeClassic, encodeNetstring } from '../../runtime/message/datagram.ts';
+import { maxMessageBytes } from '../../runtime/message/limits.ts';
+import type { FieldList } from '../../runtime/message/message.ts';
+import { readU32, writeU32 } from '../../runtime/sys/native.ts';
+
+const headerBytes = 8;
+const magic = 0xabcd;
+
+/** What came out of the stream: a message, a body that is none (its connection may go on), or garbage (it may not). */
+export type Frame =
+  | { readonly type: 'message'; readonly fields: FieldList }
+  | { readonly type: 'unreadable'; readonly reason: string }
+  | { readonly type: 'broken'; readonly reason: string };
+
+/** Room for one frame of the usual size [bytes]; it doubles as a larger one arrives, so that an announcement alone costs nothing. */
+const firstRoomBytes = 1_024;
+
+/**
+ * Puts a byte stream back into frames, however it was cut. It never holds more than one frame (256 KiB) and the last chunk.
+ *
+ * After a `broken` frame nothing more comes out: the stream has lost its footing.
+ */
+export class FrameReader {
+  #held = Buffer.alloc(0);
+  #heldBytes = 0;
+  #broken = false;
+
+  push(chunk: Uint8Array): Frame[] {
+    const frames: Frame[] = [];
+    if (this.#broken) return frames;
+    const bytes = this.#heldBytes === 0 ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length) : this.#join(chunk);
+    let at = 0;
+    while (bytes.length - at >= headerBytes) {
+      const frame = readFrame(bytes, at);
+      if (frame === null) break;
+      frames.push(frame.frame);
+      if (frame.frame.type === 'broken') {
+        this.#broken = true;
+        this.#held = Buffer.alloc(0);
+        return frames;
+      }
+      at = frame.end;
+    }
+    this.#keep(bytes.subarray(at));
+    return frames;
+  }
+
+  /** What is held and the chunk behind it, in the room that grows by doubling. */
+  #join(chunk: Uint8Array): Buffer {
+    const neededBytes = this.#heldBytes + chunk.length;
+    if (neededBytes > this.#held.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(neededBytes, 2 * this.#held.length, firstRoomBytes));
+      this.#held.copy(larger, 0, 0, this.#heldBytes);
+      this.#held = larger;
+    }
+    this.#held.set(chunk, this.#heldBytes);
+    this.#heldBytes = neededBytes;
+    return this.#held.subarray(0, neededBytes);
+  }
+
+  /** Keeps the beginning of a frame; with nothing to keep, large room is given back. */
+  #keep(rest: Buffer): void {
+    if (rest.length === 0 && this.#held.length > firstRoomBytes) this.#held = Buffer.alloc(0);
+    if (rest.length > 0 && rest.buffer !== this.#held.buffer) {
+      this.#heldBytes = 0;
+      this.#join(rest);
+    } else if (rest.byteOffset > this.#held.byteOffset) {
+      const from = rest.byteOffset - this.#held.byteOffset;
+      this.#held.copyWithin(0, from, from + rest.length);
+    }
+    this.#heldBytes = rest.length;
+  }
+}
+
+/** The frame at a place with at least a header; null while its body is not complete. */
+function readFrame(bytes: Buffer, at: number): { readonly frame: Frame; readonly end: number } | null {
+  const bodyBytes = readU32(bytes, at);
+  const end = at + headerBytes + bodyBytes;
+  if (readU32(bytes, at + 4) !== magic)
+    return { frame: { type: 'broken', reason: 'a frame does not start with the magic number' }, end };
+  if (bodyBytes > maxMessageBytes)
+    return {
+      frame: { type: 'broken', reason: `a frame announces ${bodyBytes} bytes: the limit is ${maxMessageBytes}` },
+      end,
+    };
+  if (bytes.length < end) return null;
+  if (bodyBytes === 0) return { frame: { type: 'unreadable', reason: 'an empty frame' }, end };
+  // Without keys: an `auth` field is a field like any other here.
+  const decoded = decodeDatagram(bytes.subarray(at + headerBytes, end), null);
+  return {
+    frame: decoded.ok
+      ? { type: 'message', fields: decoded.fields }
+      : { type: 'unreadable', reason: `${decoded.reason} at byte ${decoded.atByte}` },
+    end,
+  };
+}
+
+/**
+ * Makes one frame. A message with parts that the classic form cannot carry goes as a netstring, which every client reads.
+ *
+ * @throws CodecError when no form can carry it, or when it is larger than a frame may be
+ */
+export function encodeFrame(fields: FieldList, msgFmt: 'classic' | 'netstring'): Uint8Array {
+  const body =
+    msgFmt === 'netstring' || fields.some((entry) => entry[1] === 2 || entry[1] === 4)
+      ? encodeNetstring(fields)
+      : encodeClassic(fields, { keys: null, nul: true });
+  if (body.length > maxMessageBytes)
+    throw new CodecError('HB_CODEC_TOO_LARGE', `a message of ${body.length} bytes is too large for a client`, {
+      sizeBytes: body.length,
+      limitBytes: maxMessageBytes,
+    });
+  const frame = new Uint8Array(headerBytes + body.length);
+  writeU32(frame, 0, body.length);
+  writeU32(frame, 4, magic);
+  frame.set(body, headerBytes);
+  return frame;
+}

@@ -1,0 +1,337 @@
+/**
+ * Two resource cores in a simulated cluster: membership, network and engine are small models with seeded faults.
+ *
+ * The network keeps each direction's order and loses nothing while it is up (that is what membership's retransmission gives). A direction
+ * that is cut holds its messages; when the receiver declares the sender dead they are lost for good.
+ */
+import type { FieldList } from '../../runtime/message/message.ts';
+import { ms, type NodeName } from '../../runtime/units.ts';
+import { initialResources, nextDeadlineMs, step } from './core.ts';
+import { config, linesOf, messageFields, n1, n2, typeOf } from './test-bench.ts';
+import type { GroupOutcome, Job, ResourcesConfig, ResourcesInput, ResourcesState } from './types.ts';
+
+const DEADTIME_MS = 6_000;
+/** The guardian of a killed node is done long before the deadtime is over. */
+const GUARDIAN_MS = 500;
+
+export type Which = 0 | 1;
+const names: readonly [NodeName, NodeName] = [n1, n2];
+const otherOf = (which: Which): Which => (which === 0 ? 1 : 0);
+
+interface Happening {
+  readonly atMs: number;
+  readonly order: number;
+  run(): void;
+}
+
+/** One life of one node. */
+class Life {
+  readonly which: Which;
+  readonly core: ResourcesState;
+  readonly queue: Job[] = [];
+  alive = true;
+  /** Told the core that communication is up. */
+  up = false;
+  released = false;
+  working = false;
+
+  constructor(which: Which, options: Partial<ResourcesConfig>) {
+    this.which = which;
+    this.core = initialResources(config({ ...options, self: names[which] }));
+  }
+}
+
+export interface Faults {
+  /** In [0, 1): delays and durations are drawn from it. */
+  random(): number;
+  /** Start failures: `node key`. */
+  readonly broken: ReadonlySet<string>;
+}
+
+export class TestCluster {
+  nowMs = 0;
+  /** Which node runs which group really, from the first moment of its start to the last of its stop. */
+  readonly running: readonly [Set<string>, Set<string>] = [new Set(), new Set()];
+  readonly lives: [Life | null, Life | null] = [null, null];
+  /** `cut[0]`: what node 1 sends does not arrive. */
+  readonly cut: [boolean, boolean] = [false, false];
+  /** Moments at which a group ran twice although nothing had been cut, as `time key`. */
+  readonly twice: string[] = [];
+  readonly trace: string[] = [];
+  readonly #happenings: Happening[] = [];
+  readonly #options: Partial<ResourcesConfig>;
+  readonly #faults: Faults;
+  #order = 0;
+  readonly #heldBack: [(() => void)[], (() => void)[]] = [[], []];
+  readonly #lastArrivalMs: [number, number] = [0, 0];
+  /** `lost[0]`: node 1 has declared node 2 dead. */
+  readonly #lost: [boolean, boolean] = [true, true];
+  readonly #silentSinceMs: [number, number] = [0, 0];
+
+  constructor(options: Partial<ResourcesConfig>, faults: Faults) {
+    this.#options = options;
+    this.#faults = faults;
+  }
+
+  /** Boots a node; communication is up when the other one is heard, or dead. */
+  start(which: Which): void {
+    if (this.lives[which] !== null) return;
+    const life = new Life(which, this.#options);
+    this.lives[which] = life;
+    this.#lost[which] = false;
+    this.#silentSinceMs[which] = this.nowMs;
+    this.#note(which, 'starts');
+    this.#after(1_000, () => this.#comeUp(life));
+  }
+
+  /** Kills a node; its guardian stops what it ran. */
+  kill(which: Which): void {
+    const life = this.lives[which];
+    if (life === null) return;
+    this.#note(which, 'is killed');
+    this.#end(life);
+    this.#after(GUARDIAN_MS, () => this.running[which].clear());
+  }
+
+  stop(which: Which): void {
+    const life = this.lives[which];
+    if (life !== null) this.#feed(life, { type: 'give-up-all' });
+  }
+
+  ask(which: Which, type: 'standby' | 'takeover', set: 'all' | 'local' | 'foreign'): void {
+    const life = this.lives[which];
+    if (life?.up === true) this.#feed(life, { type, set });
+  }
+
+  /** Cuts or heals what one node sends. */
+  setCut(from: Which, cut: boolean): void {
+    if (this.cut[from] === cut) return;
+    this.cut[from] = cut;
+    this.#note(from, cut ? 'cannot be heard' : 'can be heard again');
+    if (cut) this.#silentSinceMs[otherOf(from)] = this.nowMs;
+    else this.#heal(from);
+  }
+
+  run(forMs: number): void {
+    const untilMs = this.nowMs + forMs;
+    for (let steps = 0; ; steps++) {
+      if (steps > 100_000) throw new Error(`the cluster does not come to rest:\n${this.trace.slice(-40).join('\n')}`);
+      const next = this.#next(untilMs);
+      if (next === null) break;
+      this.nowMs = Math.max(this.nowMs, next.atMs);
+      next.run();
+      this.#watch();
+    }
+    this.nowMs = untilMs;
+  }
+
+  #next(untilMs: number): Happening | null {
+    let first: Happening | null = null;
+    const consider = (candidate: Happening): void => {
+      if (
+        first === null ||
+        candidate.atMs < first.atMs ||
+        (candidate.atMs === first.atMs && candidate.order < first.order)
+      )
+        first = candidate;
+    };
+    for (const happening of this.#happenings) consider(happening);
+    for (const which of [0, 1] as const) {
+      const life = this.lives[which];
+      if (life === null) continue;
+      const due = nextDeadlineMs(life.core);
+      if (due !== null)
+        consider({
+          atMs: Math.max(due, this.nowMs),
+          order: Number.MAX_SAFE_INTEGER,
+          run: () => this.#feed(life, { type: 'timer' }),
+        });
+      if (life.up && !this.#lost[which] && this.#isSilent(otherOf(which))) {
+        consider({
+          atMs: Math.max(this.#silentSinceMs[which] + DEADTIME_MS, this.nowMs),
+          order: Number.MAX_SAFE_INTEGER,
+          run: () => this.#declareDead(life),
+        });
+      }
+    }
+    const chosen = first as Happening | null;
+    if (chosen === null || chosen.atMs > untilMs) return null;
+    const index = this.#happenings.indexOf(chosen);
+    if (index >= 0) this.#happenings.splice(index, 1);
+    return chosen;
+  }
+
+  /** Nothing of this node reaches the other one. */
+  #isSilent(which: Which): boolean {
+    return this.lives[which] === null || this.cut[which];
+  }
+
+  #watch(): void {
+    if (this.cut[0] || this.cut[1]) return;
+    for (const key of this.running[0])
+      if (this.running[1].has(key)) this.twice.push(`${Math.round(this.nowMs)} ${key}`);
+  }
+
+  #comeUp(life: Life): void {
+    if (!life.alive) return;
+    const { which } = life;
+    const silent = this.#isSilent(otherOf(which));
+    // Coming up takes both directions: the other one has to answer.
+    if ((silent || this.cut[which]) && this.nowMs - this.#silentSinceMs[which] < 2 * DEADTIME_MS) {
+      this.#after(250, () => this.#comeUp(life));
+      return;
+    }
+    life.up = true;
+    this.#lost[which] = silent;
+    this.#deliver(life, () => this.#onHeard(which, true));
+    this.#feed(life, { type: 'comm-up', deadNodes: silent ? [names[otherOf(which)]] : [] });
+    this.#send(life, messageFields('starting'));
+  }
+
+  #declareDead(life: Life): void {
+    const { which } = life;
+    this.#lost[which] = true;
+    this.#heldBack[otherOf(which)].length = 0;
+    const silentMs = ms(DEADTIME_MS);
+    this.#feed(life, {
+      type: 'node-dead',
+      node: names[otherOf(which)],
+      nodeType: 'normal',
+      wasHeard: true,
+      silentMs,
+      limitMs: silentMs,
+      decidedMs: ms(this.nowMs),
+    });
+  }
+
+  /** The other node hears this one again (`restarted`: in a new life). */
+  #onHeard(which: Which, restarted: boolean): void {
+    const listener = this.lives[otherOf(which)];
+    const wasLost = this.#lost[otherOf(which)];
+    this.#lost[otherOf(which)] = false;
+    if (listener?.up !== true) return;
+    const node = names[which];
+    if (restarted) {
+      this.#feed(listener, { type: 'node-restarted', node });
+      this.#feed(listener, {
+        type: 'node-status',
+        node,
+        nodeType: 'normal',
+        status: 'up',
+        previous: wasLost ? 'dead' : 'active',
+      });
+    } else if (wasLost) {
+      this.#feed(listener, { type: 'partition-healed', node });
+      this.#feed(listener, { type: 'node-status', node, nodeType: 'normal', status: 'active', previous: 'dead' });
+    }
+  }
+
+  #heal(from: Which): void {
+    if (this.lives[from]?.up === true) this.#onHeard(from, false);
+    for (const deliver of this.#heldBack[from].splice(0)) deliver();
+  }
+
+  #end(life: Life): void {
+    life.alive = false;
+    life.queue.length = 0;
+    this.lives[life.which] = null;
+    this.#silentSinceMs[otherOf(life.which)] = this.nowMs;
+    this.#heldBack[life.which].length = 0;
+  }
+
+  #feed(life: Life, input: ResourcesInput): void {
+    if (!life.alive) return;
+    const effects = step(life.core, input, ms(this.nowMs));
+    for (const line of linesOf(effects)) this.#note(life.which, line);
+    for (const effect of effects) {
+      if (effect.type === 'send') this.#send(life, effect.fields);
+      else if (effect.type === 'acquire' || effect.type === 'release' || effect.type === 'probe') {
+        this.#submit(life, { id: effect.job, verb: effect.type, why: effect.why, keys: effect.keys });
+      } else if (effect.type === 'released') {
+        this.#after(1_000, () => {
+          if (!life.alive) return;
+          this.#note(life.which, 'is gone');
+          this.#end(life);
+        });
+      }
+    }
+  }
+
+  #send(life: Life, fields: FieldList): void {
+    const { which } = life;
+    this.#after(0, () => this.#feed(life, { type: 'message', from: names[which], own: true, fields }));
+    this.#deliver(life, () => {
+      const listener = this.lives[otherOf(which)];
+      if (listener === null || (!listener.up && typeOf(fields) !== '')) return;
+      this.#feed(listener, { type: 'message', from: names[which], own: false, fields });
+    });
+  }
+
+  #deliver(life: Life, arrive: () => void): void {
+    const { which } = life;
+    const atMs = Math.max(this.nowMs + 1 + this.#faults.random() * 400, this.#lastArrivalMs[which]);
+    this.#lastArrivalMs[which] = atMs;
+    this.#at(atMs, () => {
+      if (this.cut[which]) this.#heldBack[which].push(arrive);
+      else arrive();
+    });
+  }
+
+  #submit(life: Life, job: Job): void {
+    life.queue.push(job);
+    if (life.working) return;
+    life.working = true;
+    this.#nextJob(life);
+  }
+
+  #nextJob(life: Life): void {
+    const job = life.queue[0];
+    if (job === undefined || !life.alive) {
+      life.working = false;
+      return;
+    }
+    this.#nextGroup(life, job, [...job.keys], []);
+  }
+
+  #nextGroup(life: Life, job: Job, keys: string[], outcomes: GroupOutcome[]): void {
+    if (!life.alive) return;
+    const key = keys.shift();
+    if (key === undefined) {
+      life.queue.shift();
+      this.#feed(life, { type: 'job-done', job: job.id, outcomes });
+      this.#nextJob(life);
+      return;
+    }
+    const running = this.running[life.which];
+    const opposite = job.verb === 'acquire' ? 'release' : job.why === 'verify-idle' ? 'acquire' : null;
+    const superseded = life.queue.some((later) => later !== job && later.verb === opposite && later.keys.includes(key));
+    const wasHeld = running.has(key);
+    if (superseded || (job.verb === 'release' && !wasHeld)) {
+      outcomes.push(superseded ? { key, result: 'skipped' } : { key, result: 'released', wasHeld: false });
+      this.#after(0, () => this.#nextGroup(life, job, keys, outcomes));
+      return;
+    }
+    if (job.verb === 'acquire') running.add(key);
+    this.#after(10 + this.#faults.random() * 2_000, () => {
+      if (!life.alive) return;
+      const fails = job.verb === 'acquire' && this.#faults.broken.has(`${names[life.which]} ${key}`);
+      if (job.verb === 'release' || fails) running.delete(key);
+      if (fails) outcomes.push({ key, result: 'failed', resource: key });
+      else if (job.verb === 'acquire' || (job.verb === 'probe' && wasHeld)) outcomes.push({ key, result: 'held' });
+      else outcomes.push({ key, result: 'released', wasHeld });
+      this.#nextGroup(life, job, keys, outcomes);
+    });
+  }
+
+  #after(delayMs: number, run: () => void): void {
+    this.#at(this.nowMs + delayMs, run);
+  }
+
+  #at(atMs: number, run: () => void): void {
+    this.#happenings.push({ atMs, order: this.#order++, run });
+  }
+
+  #note(which: Which, line: string): void {
+    this.trace.push(`${(this.nowMs / 1_000).toFixed(3)} ${names[which]} ${line}`);
+  }
+}
