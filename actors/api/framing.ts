@@ -25,57 +25,55 @@ const firstRoomBytes = 1_024;
 /**
  * Puts a byte stream back into frames, however it was cut. It never holds more than one frame (256 KiB) and the last chunk.
  *
- * After a `broken` frame nothing more comes out: the stream has lost its footing.
+ * ```ts
+ * reader.push(chunk);
+ * for (let frame = reader.next(); frame !== null; frame = reader.next()) handle(frame);
+ * ```
+ *
+ * Frames are taken one at a time, so that a reader may stop in the middle and go on later. After a `broken` one nothing more comes: the
+ * stream has lost its footing.
  */
 export class FrameReader {
   #held = Buffer.alloc(0);
-  #heldBytes = 0;
+  #from = 0;
+  #to = 0;
   #broken = false;
 
-  push(chunk: Uint8Array): Frame[] {
-    const frames: Frame[] = [];
-    if (this.#broken) return frames;
-    const bytes = this.#heldBytes === 0 ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length) : this.#join(chunk);
-    let at = 0;
-    while (bytes.length - at >= headerBytes) {
-      const frame = readFrame(bytes, at);
-      if (frame === null) break;
-      frames.push(frame.frame);
-      if (frame.frame.type === 'broken') {
-        this.#broken = true;
-        this.#held = Buffer.alloc(0);
-        return frames;
-      }
-      at = frame.end;
+  push(chunk: Uint8Array): void {
+    if (this.#broken) return;
+    const heldBytes = this.#to - this.#from;
+    if (heldBytes === 0) {
+      // Nearly always: the chunk begins with a frame, and is used where it is.
+      this.#held = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+      this.#from = 0;
+      this.#to = chunk.length;
+      return;
     }
-    this.#keep(bytes.subarray(at));
-    return frames;
+    const neededBytes = heldBytes + chunk.length;
+    if (this.#from + neededBytes > this.#held.length) {
+      const room = Buffer.allocUnsafeSlow(Math.max(2 * neededBytes, firstRoomBytes));
+      this.#held.copy(room, 0, this.#from, this.#to);
+      this.#held = room;
+      this.#from = 0;
+      this.#to = heldBytes;
+    }
+    this.#held.set(chunk, this.#to);
+    this.#to += chunk.length;
   }
 
-  /** What is held and the chunk behind it, in the room that grows by doubling. */
-  #join(chunk: Uint8Array): Buffer {
-    const neededBytes = this.#heldBytes + chunk.length;
-    if (neededBytes > this.#held.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(neededBytes, 2 * this.#held.length, firstRoomBytes));
-      this.#held.copy(larger, 0, 0, this.#heldBytes);
-      this.#held = larger;
+  /** The next frame; null when it is not complete yet. */
+  next(): Frame | null {
+    if (this.#broken || this.#to - this.#from < headerBytes) return null;
+    const found = readFrame(this.#held.subarray(0, this.#to), this.#from);
+    if (found === null) return null;
+    this.#from = found.end;
+    if (found.frame.type === 'broken') this.#broken = true;
+    if (this.#broken || this.#from === this.#to) {
+      this.#held = Buffer.alloc(0);
+      this.#from = 0;
+      this.#to = 0;
     }
-    this.#held.set(chunk, this.#heldBytes);
-    this.#heldBytes = neededBytes;
-    return this.#held.subarray(0, neededBytes);
-  }
-
-  /** Keeps the beginning of a frame; with nothing to keep, large room is given back. */
-  #keep(rest: Buffer): void {
-    if (rest.length === 0 && this.#held.length > firstRoomBytes) this.#held = Buffer.alloc(0);
-    if (rest.length > 0 && rest.buffer !== this.#held.buffer) {
-      this.#heldBytes = 0;
-      this.#join(rest);
-    } else if (rest.byteOffset > this.#held.byteOffset) {
-      const from = rest.byteOffset - this.#held.byteOffset;
-      this.#held.copyWithin(0, from, from + rest.length);
-    }
-    this.#heldBytes = rest.length;
+    return found.frame;
   }
 }
 

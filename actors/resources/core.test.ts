@@ -347,11 +347,15 @@ describe('standby (section 7)', () => {
     expect(bench.hearSelf('ask_resources rsc_hold=all info=me')).toEqual([`log WARN: ${line}`]);
   });
 
-  it('names unexpected messages', () => {
+  it('names unexpected messages, and ends the exchange that the other node believes in', () => {
     const bench = steady();
     expect(bench.hear('ask_resources rsc_hold=all info=done')).toEqual([
+      'send resource rsc_hold=local rtype=full isstable=1 info=nostandby',
       "log ERROR: Ignored standby message 'done' from node2 in state 0",
     ]);
+    bench.hear('ask_resources rsc_hold=all info=me');
+    bench.hear('resource rsc_hold=local rtype=full isstable=1 info=nostandby');
+    expect(viewResources(bench.state).rscstatus).toBe('local');
   });
 
   it('never says `done` for what it could not stop', () => {

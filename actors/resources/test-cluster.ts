@@ -46,6 +46,8 @@ export interface Faults {
   random(): number;
   /** Start failures: `node key`. */
   readonly broken: ReadonlySet<string>;
+  /** Stop failures: `node key`. Only a reboot ends such a group, that is the end of the node's life. */
+  readonly stubborn: ReadonlySet<string>;
 }
 
 export class TestCluster {
@@ -252,6 +254,7 @@ export class TestCluster {
           if (!life.alive) return;
           this.#note(life.which, 'is gone');
           this.#end(life);
+          this.running[life.which].clear();
         });
       }
     }
@@ -315,8 +318,10 @@ export class TestCluster {
     this.#after(10 + this.#faults.random() * 2_000, () => {
       if (!life.alive) return;
       const fails = job.verb === 'acquire' && this.#faults.broken.has(`${names[life.which]} ${key}`);
-      if (job.verb === 'release' || fails) running.delete(key);
-      if (fails) outcomes.push({ key, result: 'failed', resource: key });
+      const stuck = (job.verb === 'release' || fails) && this.#faults.stubborn.has(`${names[life.which]} ${key}`);
+      if (!stuck && (job.verb === 'release' || fails)) running.delete(key);
+      if (stuck) outcomes.push({ key, result: 'stuck', resource: key });
+      else if (fails) outcomes.push({ key, result: 'failed', resource: key });
       else if (job.verb === 'acquire' || (job.verb === 'probe' && wasHeld)) outcomes.push({ key, result: 'held' });
       else outcomes.push({ key, result: 'released', wasHeld });
       this.#nextGroup(life, job, keys, outcomes);
