@@ -32,7 +32,12 @@ function bothKnown(turn: Turn): boolean {
   const { state } = turn;
   const other = state.other;
   return (
-    !turn.legacy && other !== null && other.alive && other.reported && !other.leaving && state.standby.step === 'not'
+    !turn.legacy &&
+    other !== null &&
+    other.alive &&
+    other.reported &&
+    other.leaving === 'no' &&
+    state.standby.step === 'not'
   );
 }
 

@@ -350,11 +350,11 @@ describe('standby (section 7)', () => {
   it('names unexpected messages, and ends the exchange that the other node believes in', () => {
     const bench = steady();
     expect(bench.hear('ask_resources rsc_hold=all info=done')).toEqual([
-      'send resource rsc_hold=local rtype=full isstable=1 info=nostandby',
       "log ERROR: Ignored standby message 'done' from node2 in state 0",
+      'send resource rsc_hold=local rtype=full isstable=1 info=nostandby rsc_ask=all',
     ]);
     bench.hear('ask_resources rsc_hold=all info=me');
-    bench.hear('resource rsc_hold=local rtype=full isstable=1 info=nostandby');
+    bench.hear('resource rsc_hold=local rtype=full isstable=1 info=nostandby rsc_ask=all');
     expect(viewResources(bench.state).rscstatus).toBe('local');
   });
 

@@ -61,7 +61,7 @@ export function initialResources(config: ResourcesConfig): ResourcesState {
             holding: 'none',
             stable: false,
             reported: false,
-            leaving: false,
+            leaving: 'no',
             sequence: -1,
           },
     phase: 'init',
@@ -139,7 +139,7 @@ function apply(turn: Turn, input: ResourcesInput): void {
     case 'node-restarted':
       if (other === null || input.node !== other.name) return;
       other.sequence = -1;
-      other.leaving = false;
+      other.leaving = 'no';
       return;
     case 'link-status':
       return;
@@ -285,7 +285,7 @@ function afterJob(turn: Turn, job: Job, outcomes: readonly GroupOutcome[]): void
       onAllReleased(turn, outcomes);
       return;
     case 'ip-request':
-      onRequestReleased(turn, outcomes);
+      onRequestReleased(turn, job, outcomes);
       return;
     case 'ip-request-resp':
       turn.workDone('local', 'ip-request-resp');

@@ -7,7 +7,7 @@ import { plus } from './holdings.ts';
 import { type ClusterMessage, ipRequestMessage, ipResponseMessage } from './messages.ts';
 import { acceptDeath } from './takeover.ts';
 import type { Turn } from './turn.ts';
-import type { GroupOutcome } from './types.ts';
+import type { GroupOutcome, Job } from './types.ts';
 
 /** Pause before an `ip-request` that got no answer is repeated [ms]; the original waits for ever. */
 const ASK_AGAIN_MS = 5_000;
@@ -85,12 +85,16 @@ export function onIpRequest(turn: Turn, message: Extract<ClusterMessage, { type:
   turn.releaseKeys([message.key], 'ip-request');
 }
 
-/** The group that was asked for is stopped; a stuck one is not promised to anybody. */
-export function onRequestReleased(turn: Turn, outcomes: readonly GroupOutcome[]): void {
+/**
+ * The group that was asked for is stopped. One that is stuck, or that a later job has taken up again (its owner died or left meanwhile), is
+ * not promised to anybody.
+ */
+export function onRequestReleased(turn: Turn, job: Job, outcomes: readonly GroupOutcome[]): void {
   const { other } = turn.state;
   if (other === null || turn.state.phase === 'shutdown') return;
   for (const outcome of outcomes) {
-    if (outcome.result === 'released') turn.send(ipResponseMessage(other.name, outcome.key, outcome.wasHeld));
+    if (outcome.result !== 'released' || turn.state.groups.get(outcome.key)?.job !== job.id) continue;
+    turn.send(ipResponseMessage(other.name, outcome.key, outcome.wasHeld));
   }
 }
 

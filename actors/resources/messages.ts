@@ -15,6 +15,8 @@ export type ClusterMessage =
       /** Null when the report says nothing about it (those of scripts). */
       readonly stable: boolean | null;
       readonly info: string | undefined;
+      /** With `info=nostandby`: the set of the exchange that the sender knows nothing of. A field of ours. */
+      readonly asked: ResourceSet | undefined;
       /** The sender's packet number: a report that arrives after a newer one is old news. */
       readonly sequence: number | undefined;
     }
@@ -47,6 +49,7 @@ export function parseClusterMessage(fields: FieldList): ClusterMessage | undefin
         full: getString(fields, 'rtype') === 'full',
         stable: stable === undefined ? null : stable === '1',
         info: getString(fields, 'info'),
+        asked: parseSet(getString(fields, 'rsc_ask')),
         sequence: getHex(fields, 'seq'),
       };
     }
@@ -71,14 +74,16 @@ export function parseClusterMessage(fields: FieldList): ClusterMessage | undefin
 
 export const shutdoneMessage: FieldList = [field('t', 'shutdone'), field('st', 'dead')];
 
-export function resourceMessage(holding: Holding, stable: boolean, info?: string): FieldList {
+export function resourceMessage(holding: Holding, stable: boolean, info?: string, asked?: ResourceSet): FieldList {
   const fields = [
     field('t', 'resource'),
     field('rsc_hold', holding),
     field('rtype', 'full'),
     field('isstable', stable ? '1' : '0'),
   ];
-  return info === undefined ? fields : [...fields, field('info', info)];
+  if (info !== undefined) fields.push(field('info', info));
+  if (asked !== undefined) fields.push(field('rsc_ask', asked));
+  return fields;
 }
 
 /** `me`: I want to give the set up. `other`: I am ready to take it. `done`: released, or acquired. */

@@ -42,7 +42,7 @@ export function onStarting(turn: Turn): void {
   other.stable = false;
   other.holding = 'none';
   other.reported = false;
-  other.leaving = false;
+  other.leaving = 'no';
   other.sequence = -1;
   for (const group of state.groups.values()) group.offered = false;
   if (state.phase === 'starting') {
@@ -81,7 +81,7 @@ export function onContact(turn: Turn): void {
   if (other === null || (state.phase !== 'stable' && state.phase !== 'reported')) return;
   other.reported = false;
   other.stable = false;
-  other.leaving = false;
+  other.leaving = 'no';
   turn.report({ stable: false });
   if (turn.isStable) turn.report();
 }
@@ -99,7 +99,7 @@ export function onReport(turn: Turn, report: Extract<ClusterMessage, { type: 're
     other.holding = report.holding;
     other.reported = true;
   } else other.holding = report.holding === 'none' ? 'none' : plus(other.holding, report.holding);
-  if (report.info === 'shutdown') other.leaving = true;
+  if (report.info === 'shutdown') other.leaving = 'releasing';
 
   const settled = state.phase === 'stable' || state.phase === 'shutdown';
   if (state.phase === 'starting' || state.phase === 'both-starting') {
@@ -121,7 +121,10 @@ export function onReport(turn: Turn, report: Extract<ClusterMessage, { type: 're
 
 /** The wait is over, or not needed: takes the own groups and declares itself stable. */
 export function settle(turn: Turn): void {
-  if (turn.state.phase === 'stable' || turn.state.phase === 'shutdown') return;
+  const { phase, other } = turn.state;
+  if (phase === 'stable' || phase === 'shutdown') return;
+  // It said that it holds nothing, but it is still stopping things. Its notice, or its death, ends the wait.
+  if (other?.alive === true && other.leaving === 'releasing') return;
   becomeStable(turn, null);
 }
 

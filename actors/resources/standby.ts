@@ -55,16 +55,16 @@ export function onAsk(turn: Turn, own: boolean, message: Extract<ClusterMessage,
     askAgain(turn, origin);
     return;
   }
-  // An exchange that ended here goes on over there: it has to end too.
-  if (standby.step === 'not' && info !== 'me') turn.report({ info: NO_EXCHANGE });
   if (standby.step === 'not' && !other.stable) {
     turn.log('WARN', `standby message [${info}] from ${from} ignored.  Other side is in flux.`);
     askAgain(turn, origin);
+    if (info !== 'me') disown(turn, set);
     return;
   }
   if (standby.step === 'not' && state.phase !== 'stable') {
     turn.log('WARN', `standby message [${info}] from ${from} ignored.  local resources in flux.`);
     askAgain(turn, origin);
+    if (info !== 'me') disown(turn, set);
     return;
   }
   if (set !== undefined && info === 'me' && standby.step === 'not') {
@@ -78,7 +78,13 @@ export function onAsk(turn: Turn, own: boolean, message: Extract<ClusterMessage,
     turn.report();
   } else {
     turn.log('ERROR', `Ignored standby message '${info}' from ${from} in state ${stepNumber[standby.step]}`);
+    if (info !== 'me') disown(turn, set);
   }
+}
+
+/** An exchange goes on over there of which we know nothing (any more): it has to end there too. */
+function disown(turn: Turn, set: ResourceSet | undefined): void {
+  if (set !== undefined) turn.report({ info: NO_EXCHANGE, asked: set });
 }
 
 function ask(turn: Turn, from: string, set: ResourceSet, origin: AskOrigin | null): void {
@@ -160,10 +166,10 @@ export function onStandbyTimeout(turn: Turn): void {
 /** Remembers a request of our own that came to nothing. */
 function askAgain(turn: Turn, origin: AskOrigin | null): void {
   const { state } = turn;
-  if (origin === null) return;
+  if (origin === null || origin.why === 'operator') return;
   state.deadlines.retryMs = turn.in(RETRY_MS);
   if (origin.why === 'failback') state.needsFailback = true;
-  else {
+  if (origin.why === 'offer') {
     state.offers.add(origin.kind);
     for (const group of groupsOf(state.groups, origin.kind)) group.offered = false;
   }
@@ -197,7 +203,11 @@ export function restartStandby(turn: Turn): void {
 export function noticeReport(turn: Turn, report: Extract<ClusterMessage, { type: 'resource' }>): void {
   const { state } = turn;
   const { standby } = state;
-  if (report.info === NO_EXCHANGE && (standby.step === 'waiting' || standby.step === 'given')) {
+  if (
+    report.info === NO_EXCHANGE &&
+    (standby.step === 'waiting' || standby.step === 'given') &&
+    report.asked === standby.set
+  ) {
     turn.log('WARN', `standby [${standby.set}] is unknown to the other node.  Standby request cancelled.`);
     state.standby = { step: 'not' };
   } else if (standby.step === 'waiting' && report.info === 'standby') {
@@ -222,5 +232,8 @@ export function requestStandby(turn: Turn, set: ResourceSet): void {
     turn.log('WARN', `standby message [me] from ${turn.state.config.self} ignored.  local resources in flux.`);
   } else if (standby.step !== 'not' || turn.state.asking !== null) {
     turn.log('WARN', `Standby in progress- new request from ${turn.state.config.self} ignored`);
-  } else turn.send(askMessage(set, 'me'));
+  } else {
+    turn.state.asking = { why: 'operator' };
+    turn.send(askMessage(set, 'me'));
+  }
 }

@@ -19,10 +19,10 @@ export function acceptDeath(turn: Turn, wasHeard: boolean): void {
   const other = state.other;
   if (other === null) return;
   // Legacy clusters report nothing: only a shutdown notice tells that nothing is held.
-  const gaveUp = wasHeard && (turn.legacy ? other.leaving : other.holding === 'none');
+  const gaveUp = wasHeard && (turn.legacy ? other.leaving === 'released' : other.holding === 'none');
   other.alive = false;
   other.reported = false;
-  other.leaving = false;
+  other.leaving = 'no';
   if (state.standby.step !== 'not') {
     turn.log('info', 'Cancelling pending standby operation');
     cancelStandby(turn);
@@ -49,7 +49,7 @@ export function onShutdone(turn: Turn): void {
   if (other === null || state.phase === 'init') return;
   turn.log('info', `Received shutdown notice from '${other.name}'.`);
   other.holding = 'none';
-  other.leaving = true;
+  other.leaving = 'released';
   if (state.standby.step !== 'not' && state.phase !== 'shutdown') cancelStandby(turn);
   takeOver(turn, 'left');
 }

@@ -7,7 +7,7 @@ import type { FieldList } from '../../runtime/message/message.ts';
 import { type Ms, ms, type NodeName } from '../../runtime/units.ts';
 import type { Happening } from '../events.ts';
 import { groupsOf, keysOf } from './groups.ts';
-import { type Holding, includes, type Kind, kindsOf, minus, plus } from './holdings.ts';
+import { type Holding, includes, type Kind, kindsOf, minus, plus, type ResourceSet } from './holdings.ts';
 import { resourceMessage } from './messages.ts';
 import type { Job, ResourcesEffect, ResourcesState, Why } from './types.ts';
 
@@ -52,11 +52,11 @@ export class Turn {
   }
 
   /** Tells everybody what we claim. Legacy clusters do not report. */
-  report(options: { readonly stable?: boolean; readonly info?: string } = {}): void {
+  report(options: { readonly stable?: boolean; readonly info?: string; readonly asked?: ResourceSet } = {}): void {
     if (this.legacy) return;
     const stable = options.stable ?? this.isStable;
     this.state.told = { holding: this.state.claims, stable };
-    this.send(resourceMessage(this.state.claims, stable, options.info));
+    this.send(resourceMessage(this.state.claims, stable, options.info, options.asked));
   }
 
   /** Nothing of ours is under way that the other node should wait for. Groups being started do not count: they are claimed already. */

@@ -77,8 +77,8 @@ export type ResourcesEffect =
 export const PHASES = ['init', 'starting', 'both-starting', 'reported', 'stable', 'shutdown'] as const;
 export type Phase = (typeof PHASES)[number];
 
-/** Why we asked for a standby ourselves: an automatic failback, or a kind that the other node should try since it does not start here. */
-export type AskOrigin = { readonly why: 'failback' } | { readonly why: 'offer'; readonly kind: Kind };
+/** Why we asked for a standby: an automatic failback, an operator here, or a kind that the other node should try since it does not start here. */
+export type AskOrigin = { readonly why: 'failback' | 'operator' } | { readonly why: 'offer'; readonly kind: Kind };
 
 /** The standby protocol, one exchange at a time. */
 export type StandbyState =
@@ -104,8 +104,8 @@ export interface OtherNode {
   stable: boolean;
   /** It has sent a full report since it came (back). */
   reported: boolean;
-  /** It said that it leaves. */
-  leaving: boolean;
+  /** It said that it leaves, and then that it holds nothing any more. */
+  leaving: 'no' | 'releasing' | 'released';
   /** Number of its newest report; older ones that arrive later are ignored. */
   sequence: number;
 }

@@ -9,9 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { compileCacheDir, v8Flags } from './commands/start.ts';
 
 const env = { ...process.env, NODE_COMPILE_CACHE: compileCacheDir() };
-const options = { env, stdio: ['ignore', 'inherit', 'inherit'] } as const;
+const options = { env };
 const program = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 spawnSync(process.execPath, [...v8Flags, '--disable-warning=ExperimentalWarning', program('heartbeatd.ts'), '--warm'], options);
 // A guardian whose input is closed has nothing to guard: it loads and ends.
-spawnSync(process.execPath, [program('../../actors/guardian/main.ts')], options);
+spawnSync(process.execPath, [program('../../actors/guardian/main.ts')], { ...options, input: '' });

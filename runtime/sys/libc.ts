@@ -33,6 +33,7 @@ export interface Libc {
   sched_getscheduler(tid: number): number;
   sched_getparam(tid: number, param: Uint8Array): number;
   flock(fd: number, operation: number): number;
+  mkfifo(path: string, mode: number): number;
 }
 
 /** Watches a descriptor in the thread's event loop; `close` ends the watch, not the descriptor. */
@@ -79,6 +80,7 @@ function load(): Loaded {
     sched_getscheduler: library.func('int sched_getscheduler(int pid)'),
     sched_getparam: library.func('int sched_getparam(int pid, void *param)'),
     flock: library.func('int flock(int fd, int operation)'),
+    mkfifo: library.func('int mkfifo(const char *path, unsigned int mode)'),
   };
   return {
     libc: functions,
