@@ -1,44 +1,62 @@
 /**
- * The admin socket: operators and tools ask here, and listen. One JSON object a line; see runtime/bin/admin-client.ts for the other end.
+ * The node's doors for programs: the admin socket for operators and tools, the client API of Heartbeat, and the FIFO of its scripts.
  *
- * The socket file belongs to the daemon's user and nobody else may connect (mode 0600 by the process's umask, in a directory that
- * others cannot enter).
+ * The clients' rules are pure, in `api/clients.core.ts`; this file carries out what they decide. The client socket is opened when communication
+ * is up, as the original does: until then nobody could be told anything true.
  */
-import { rmSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
-import * as v from 'valibot';
+import { join } from 'node:path';
+import type { Settings } from '../conf/settings.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
+import { CodecError } from '../runtime/errors.ts';
+import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
+import { type FieldList, getString } from '../runtime/message/message.ts';
 import type { Protocol } from '../runtime/protocol.ts';
-import type { LinkName, NodeName } from '../runtime/units.ts';
-import { assertNever, ms } from '../runtime/units.ts';
-import { type Happening, type NodeEvent, nodeEvent } from './events.ts';
+import { openSyslog, syslogFacilities } from '../runtime/sys/syslog.ts';
+import type { LinkName } from '../runtime/units.ts';
+import { ms } from '../runtime/units.ts';
+import { AdminServer, type OperatorRequest } from './api/admin.ts';
+import { createClients, step, viewClients } from './api/clients.core.ts';
+import { processStart } from './api/credentials.ts';
+import type { FifoItem } from './api/fifo.core.ts';
+import { makeFifo, readFifo } from './api/fifo.ts';
+import { ClientServer } from './api/server.ts';
+import type { ClientsEffect, ClientsInput, ClientsState } from './api/types.ts';
+import type { ChildrenProtocol } from './children.ts';
+import { type Happening, nodeEvent } from './events.ts';
 import type { MediumProtocol } from './medium.ts';
 import type { MembershipProtocol } from './membership.ts';
-import type { MembershipEvent } from './protocols.ts';
+import type { PingProtocol } from './ping.ts';
+import type { ClientsCast, MembershipCast, MembershipEvent } from './protocols.ts';
 import type { ResourcesProtocol } from './resources.ts';
 
-/** What an operator may ask the MCP for. */
-export type OperatorRequest =
-  | { readonly type: 'stop-requested' }
-  | { readonly type: 'reload-requested'; readonly request: number }
-  | { readonly type: 'standby-requested' | 'takeover-requested'; readonly set: OperatorSet };
-
-export type OperatorSet = 'all' | 'foreign' | 'local' | 'failback';
+export type { OperatorRequest, OperatorSet } from './api/admin.ts';
 
 export type ApiCast =
   | MembershipEvent
+  | ClientsCast
   /** From resources and from the MCP. */
   | { readonly type: 'happening'; readonly happening: Happening; readonly atMs: number }
+  /** From children: a program of a `respawn` line has ended. */
+  | { readonly type: 'process-ended'; readonly pid: number }
   /** From the MCP: the answer to a reload. */
   | { readonly type: 'reloaded'; readonly request: number; readonly ok: boolean; readonly text: string };
 
 export interface ApiProtocol extends Protocol {
   readonly init: {
+    /** The admin socket. */
     readonly socketPath: string;
-    readonly self: NodeName;
+    readonly runDir: string;
+    readonly stateDir: string;
+    /** Only media and nodes that are active in this version. */
+    readonly settings: Settings;
+    /** Our own, 16 bytes. */
+    readonly uuid: Uint8Array;
     readonly media: readonly { readonly actor: string; readonly link: LinkName }[];
+    /** Whether there is a ping actor. */
+    readonly pings: boolean;
     readonly startedMs: number;
     readonly notActive: readonly string[];
+    readonly log: LogTarget;
   };
   readonly cast: ApiCast;
   readonly call: object;
@@ -46,83 +64,192 @@ export interface ApiProtocol extends Protocol {
 }
 
 interface ApiState {
-  readonly server: Server;
-  readonly listeners: Set<Socket>;
-  /** Connections that wait for the end of a stop. */
-  readonly stopWaiters: Map<Socket, number>;
-  readonly reloadWaiters: Map<number, { readonly socket: Socket; readonly id: number }>;
+  readonly admin: AdminServer;
+  readonly server: ClientServer;
+  readonly clients: ClientsState;
+  readonly socketPath: string;
+  readonly log: Log;
+  readonly closeFifo: () => void;
+  /** Client messages that membership has not taken yet. */
+  unsent: number;
+  /** Membership asked the clients to wait. */
+  congested: boolean;
 }
 
 type Context = ActorContext<ApiProtocol, ApiState>;
 
-const request = v.object({
-  id: v.number(),
-  method: v.picklist(['status', 'events', 'stop', 'reload', 'standby', 'takeover']),
-  params: v.optional(v.looseObject({ set: v.optional(v.picklist(['all', 'foreign', 'local', 'failback'])) }), {}),
-});
-
-/** A line longer than this is no request of ours [bytes]; the connection is closed. */
-const maxLineBytes = 64 * 1024;
-/** A listener that does not read loses its connection when this much waits for it [bytes]. */
-const maxBacklogBytes = 4 * 1024 * 1024;
 /** How long status may wait for the other actors [ms]; less than what the command waits. */
 const askDeadlineMs = ms(2_000);
+/** How often clients are looked after whose process may have died while their socket lives on [ms]; the original's period. */
+const auditEveryMs = ms(9_000);
+/** Client messages on their way to membership before the clients have to wait: its word to slow down must not come too late. */
+const maxUnsent = 64;
+
+/** The socket that Heartbeat's client library connects to. */
+export function clientSocketPath(runDir: string): string {
+  return join(runDir, 'register');
+}
 
 export default defineActor<ApiProtocol, ApiState>({
   async start(ctx, init) {
-    // We hold the node's lock, so a socket that is there was left by a daemon that died.
-    rmSync(init.socketPath, { force: true });
-    const server = createServer((socket) => serve(ctx, init, socket));
-    const listening = Promise.withResolvers<void>();
-    server.once('error', listening.reject);
-    server.listen(init.socketPath, listening.resolve);
-    await listening.promise;
-    server.removeListener('error', listening.reject);
-    server.on('error', (error) => ctx.fail(error));
-    return { server, listeners: new Set(), stopWaiters: new Map(), reloadWaiters: new Map() };
+    const { settings } = init;
+    const log = openLog(init.log, openSyslog);
+    const admin = new AdminServer({
+      describe: () => describe(ctx, init),
+      ask: (request) => ctx.emit(request),
+      enqueue: (fn) => ctx.enqueue(fn),
+      failed: (error) => ctx.fail(error),
+    });
+    await admin.listen(init.socketPath);
+    const inTurn = (input: ClientsInput): void => ctx.enqueue((state) => run(ctx, state, input));
+    const server = new ClientServer(settings.msgFmt, {
+      connected: (connection, credentials) => inTurn({ type: 'connected', connection, credentials }),
+      frame: (connection, fields) => inTurn({ type: 'frame', connection, fields }),
+      unreadable: (connection) => inTurn({ type: 'unreadable', connection }),
+      disconnected: (connection, info) => inTurn({ type: 'disconnected', connection, info }),
+      refused: (text) => log.write('WARN', text),
+      failed: (error) => ctx.fail(error),
+    });
+    const clients = createClients({
+      ...settings,
+      uuid: init.uuid,
+      logFacility: facilityNumber(settings.log.facility),
+      daemon: { pid: process.pid, uid: process.geteuid?.() ?? 0 },
+      processStart,
+      wallClockS: () => Math.floor(Date.now() / 1_000),
+    });
+    const fifoPath = join(init.stateDir, 'fifo');
+    makeFifo(fifoPath);
+    const closeFifo = readFifo(
+      fifoPath,
+      (item) => ctx.enqueue((state) => onFifo(ctx, state, item)),
+      (error) => ctx.fail(error),
+    );
+    ctx.onExit(closeFifo);
+    ctx.after(auditEveryMs, audit);
+    function audit(state: ApiState): void {
+      run(ctx, state, { type: 'audit' });
+      ctx.after(auditEveryMs, audit);
+    }
+    const socketPath = clientSocketPath(init.runDir);
+    return { admin, server, clients, socketPath, log, closeFifo, unsent: 0, congested: false };
   },
 
-  onCast(ctx, state, message) {
+  async onCast(ctx, state, message) {
     switch (message.type) {
       case 'happening':
-        tell(state, nodeEvent(message.happening, ms(message.atMs)));
+        state.admin.tell(nodeEvent(message.happening, ms(message.atMs)));
         return;
-      case 'reloaded': {
-        const waiter = state.reloadWaiters.get(message.request);
-        state.reloadWaiters.delete(message.request);
-        if (waiter === undefined) return;
-        answer(
-          waiter.socket,
-          waiter.id,
-          message.ok ? { result: { text: message.text } } : { error: { code: 'HB_RELOAD', message: message.text } },
-        );
+      case 'reloaded':
+        state.admin.reloaded(message.request, message.ok, message.text);
         return;
-      }
+      case 'client-message-taken':
+        state.unsent -= 1;
+        throttle(state);
+        return;
+      case 'clients-paused':
+        state.congested = message.paused;
+        throttle(state);
+        return;
+      case 'observed':
+      case 'process-ended':
+      case 'rscstatus':
+        run(ctx, state, message);
+        return;
       case 'message':
+        run(ctx, state, message);
         return;
       case 'comm-up':
-      case 'node-status':
-      case 'node-dead':
-      case 'partition-healed':
-      case 'node-restarted':
-      case 'link-status':
-        tell(state, nodeEvent(happeningOf(message), ctx.clock.now()));
+        run(ctx, state, message);
+        state.admin.tell(nodeEvent(happeningOf(message), ctx.clock.now()));
+        await state.server.listen(state.socketPath);
+        for (const children of ctx.refs<ChildrenProtocol['cast']>('children')) children.cast({ type: 'start' });
         return;
       default:
-        assertNever(message);
+        // Programs first: they may have to act on it.
+        run(ctx, state, message);
+        state.admin.tell(nodeEvent(happeningOf(message), ctx.clock.now()));
     }
   },
 
   async stop(ctx, state) {
-    // The MCP stops us first, when every resource is released: who waits for the stop hears it now.
-    tell(state, nodeEvent({ event: 'stopped' }, ctx.clock.now()));
-    for (const [socket, id] of state.stopWaiters) answer(socket, id, { result: { pid: process.pid } });
-    for (const socket of new Set([...state.listeners, ...state.stopWaiters.keys()])) socket.end();
-    const closed = Promise.withResolvers<void>();
-    state.server.close(() => closed.resolve());
-    await closed.promise;
+    state.closeFifo();
+    await state.server.shutdown();
+    // The MCP stops us first, when every resource is released.
+    await state.admin.shutdown(nodeEvent({ event: 'stopped' }, ctx.clock.now()));
+    state.log.close();
   },
 });
+
+/** As openlog(3) counts: eight severities each. -1 is none. */
+function facilityNumber(name: string | null): number {
+  const number = name === null ? undefined : syslogFacilities[name];
+  return number === undefined ? -1 : number * 8;
+}
+
+function run(ctx: Context, state: ApiState, input: ClientsInput): void {
+  for (const effect of step(state.clients, input, ctx.clock.now())) perform(ctx, state, effect);
+}
+
+function perform(ctx: Context, state: ApiState, effect: ClientsEffect): void {
+  switch (effect.type) {
+    case 'deliver':
+      deliver(state, effect.connection, effect.fields);
+      return;
+    case 'close':
+      state.server.close(effect.connection);
+      return;
+    case 'send':
+      state.unsent += 1;
+      ctx.ref<MembershipCast>('membership').cast({ type: 'send', fields: effect.fields, fromClient: true });
+      throttle(state);
+      return;
+    case 'signal':
+      signal(effect.pid, effect.signal);
+      return;
+    case 'queue-length':
+      state.server.setQueueLength(effect.connection, effect.messages);
+      return;
+    case 'observe':
+      ctx.ref<MembershipCast>('membership').cast({ type: 'observe', mask: effect.mask });
+      return;
+    case 'log':
+      state.log.write(effect.severity, effect.text);
+      return;
+  }
+}
+
+/** A message from the cluster that no frame can carry is a loss for this client, not the end of the node. */
+function deliver(state: ApiState, connection: number, fields: FieldList): void {
+  try {
+    state.server.deliver(connection, fields);
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    state.log.write('ERROR', `a message cannot be given to a client: ${error.message}`);
+  }
+}
+
+function signal(pid: number, number: number): void {
+  try {
+    process.kill(pid, number);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && (error.code === 'ESRCH' || error.code === 'EPERM'))) throw error;
+  }
+}
+
+function throttle(state: ApiState): void {
+  state.server.pause(state.congested || state.unsent >= maxUnsent);
+}
+
+function onFifo(ctx: Context, state: ApiState, item: FifoItem): void {
+  if (item.type === 'lost') {
+    state.log.write('ERROR', `a message in the FIFO was lost: ${item.reason}`);
+  } else if (getString(item.fields, 't') === undefined) {
+    state.log.write('ERROR', 'Invalid message in send_cluster_msg');
+  } else {
+    ctx.ref<MembershipCast>('membership').cast({ type: 'send', fields: item.fields });
+  }
+}
 
 function happeningOf(message: Exclude<MembershipEvent, { type: 'message' }>): Happening {
   switch (message.type) {
@@ -147,104 +274,25 @@ function happeningOf(message: Exclude<MembershipEvent, { type: 'message' }>): Ha
   }
 }
 
-function tell(state: ApiState, event: NodeEvent): void {
-  const line = `${JSON.stringify({ event })}\n`;
-  for (const socket of state.listeners) {
-    if (socket.writableLength > maxBacklogBytes) socket.destroy();
-    else socket.write(line);
-  }
-}
-
-function answer(
-  socket: Socket,
-  id: number,
-  body: { result: unknown } | { error: { code: string; message: string } },
-): void {
-  if (socket.writable) socket.write(`${JSON.stringify({ id, ...body })}\n`);
-}
-
-/** Splits a connection into lines; each one is handled in turn with the actor's messages. */
-function serve(ctx: Context, init: ApiProtocol['init'], socket: Socket): void {
-  let pending = '';
-  socket.setEncoding('utf8');
-  // A client that goes away in the middle is no event of ours.
-  socket.on('error', () => socket.destroy());
-  socket.on('close', () =>
-    ctx.enqueue((state) => {
-      state.listeners.delete(socket);
-      state.stopWaiters.delete(socket);
-      for (const [number, waiter] of state.reloadWaiters)
-        if (waiter.socket === socket) state.reloadWaiters.delete(number);
-    }),
-  );
-  socket.on('data', (chunk: string) => {
-    pending += chunk;
-    const lines = pending.split('\n');
-    pending = lines.pop() ?? '';
-    if (pending.length > maxLineBytes) {
-      socket.destroy();
-      return;
-    }
-    for (const line of lines) ctx.enqueue((state) => handle(ctx, init, state, socket, line));
-  });
-}
-
-let reloads = 0;
-
-function handle(ctx: Context, init: ApiProtocol['init'], state: ApiState, socket: Socket, line: string): void {
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), request), line);
-  if (!parsed.success) {
-    answer(socket, 0, { error: { code: 'HB_ADMIN_REQUEST', message: `not a request: ${v.summarize(parsed.issues)}` } });
-    return;
-  }
-  const { id, method, params } = parsed.output;
-  switch (method) {
-    case 'status':
-      // Not awaited: an actor that is slow to describe itself must not hold up events and other clients.
-      void describe(ctx, init).then(
-        (result) => answer(socket, id, { result }),
-        (error: unknown) =>
-          answer(socket, id, {
-            error: { code: 'HB_ADMIN_STATUS', message: error instanceof Error ? error.message : String(error) },
-          }),
-      );
-      return;
-    case 'events':
-      state.listeners.add(socket);
-      return;
-    case 'stop':
-      state.stopWaiters.set(socket, id);
-      ctx.emit({ type: 'stop-requested' });
-      return;
-    case 'reload':
-      reloads += 1;
-      state.reloadWaiters.set(reloads, { socket, id });
-      ctx.emit({ type: 'reload-requested', request: reloads });
-      return;
-    case 'standby':
-    case 'takeover':
-      ctx.emit({ type: `${method}-requested`, set: params.set ?? 'all' });
-      answer(socket, id, { result: { text: 'asked' } });
-      return;
-  }
-}
-
 /** The status of the node: `systole status --json` prints it as it is (outside contract: architecture, section 6). */
 async function describe(ctx: Context, init: ApiProtocol['init']): Promise<object> {
-  const [membership, resources, ...media] = await Promise.all([
+  const [membership, resources, ping, ...media] = await Promise.all([
     ctx.control<MembershipProtocol['call']>('membership', askDeadlineMs).describe(),
     ctx.control<ResourcesProtocol['call']>('resources', askDeadlineMs).describe(),
+    init.pings ? ctx.control<PingProtocol['call']>('ping', askDeadlineMs).describe() : null,
     ...init.media.map((medium) => ctx.control<MediumProtocol['call']>(medium.actor, askDeadlineMs).describe()),
   ]);
   const memory = process.memoryUsage();
+  const clients = await new Promise((resolve) => ctx.enqueue((state) => resolve(viewClients(state.clients))));
   return {
-    node: init.self,
+    node: init.settings.self,
     status: membership.status,
     asOf: new Date().toISOString(),
     commUp: membership.commUp,
     nodes: membership.nodes,
     resources,
-    media,
+    clients,
+    media: [...media, ...(ping?.media ?? [])],
     process: {
       pid: process.pid,
       uptimeMs: ctx.clock.now() - init.startedMs,

@@ -10,9 +10,11 @@ import type { Log } from '../runtime/log.ts';
 import { type ChildHandle, Supervisor } from '../runtime/supervisor.ts';
 import { assertNever, type Ms, ms } from '../runtime/units.ts';
 import type { ApiProtocol, OperatorRequest } from './api.ts';
+import type { ChildrenProtocol } from './children.ts';
 import type { Happening } from './events.ts';
 import type { MediumProtocol } from './medium.ts';
 import type { MembershipProtocol } from './membership.ts';
+import type { PingProtocol } from './ping.ts';
 import type { ResourcesProtocol } from './resources.ts';
 import type { Tree } from './tree.ts';
 
@@ -54,6 +56,8 @@ export class Mcp {
   readonly #resources: ChildHandle<ResourcesProtocol>;
   readonly #api: ChildHandle<ApiProtocol>;
   readonly #media: readonly ChildHandle<MediumProtocol>[];
+  readonly #ping: ChildHandle<PingProtocol> | null;
+  readonly #programs: ChildHandle<ChildrenProtocol> | null;
   #state: State = 'starting';
   #restartAfterStop = false;
 
@@ -65,10 +69,13 @@ export class Mcp {
     this.#resources = this.#supervisor.child(tree.resources);
     this.#api = this.#supervisor.child(tree.api);
     this.#media = tree.media.map((spec) => this.#supervisor.child(spec));
+    this.#ping = tree.ping === null ? null : this.#supervisor.child(tree.ping);
+    this.#programs = tree.programs === null ? null : this.#supervisor.child(tree.programs);
     this.#supervisor.onEvent((event) => this.#onSupervisorEvent(event));
     this.#membership.onEmit((event) => this.#onRestartNeeded(event));
     this.#resources.onEmit((event) => this.#onResources(event));
     this.#api.onEmit((request) => this.#onOperator(request));
+    this.#programs?.onEmit(() => this.#farewell());
   }
 
   /** Starts all actors. Rejects with ActorError HB_ACTOR_START (its cause says why) when one cannot start; nothing is left running then. */
@@ -96,6 +103,7 @@ export class Mcp {
     this.#options.log.write('info', result.text);
     this.#membership.cast({ type: 'keys', keys: result.keys });
     for (const medium of this.#media) medium.cast({ type: 'keys', keys: result.keys });
+    this.#ping?.cast({ type: 'keys', keys: result.keys });
     return { ok: true, text: result.text };
   }
 
@@ -161,11 +169,17 @@ export class Mcp {
           'info',
           `All resources are released${event.stuck.length === 0 ? '' : ` but ${event.stuck.join(', ')}, which could not be stopped`}.`,
         );
-        setTimeout(() => void this.#finish(), farewellMs);
+        // The programs end when the resources have: they may still have something to say about them.
+        if (this.#programs === null) this.#farewell();
+        else this.#programs.cast({ type: 'stop' });
         return;
       default:
         assertNever(event.type);
     }
+  }
+
+  #farewell(): void {
+    setTimeout(() => void this.#finish(), farewellMs);
   }
 
   async #finish(): Promise<void> {

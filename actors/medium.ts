@@ -6,8 +6,8 @@
  */
 
 import type { AuthKeys, MediumSpec } from '../conf/settings.ts';
-import { type DatagramSpec, openMedium } from '../plugins/media/index.ts';
-import type { OpenMedium } from '../plugins/media/medium.ts';
+import { type HostedSpec, openMedium } from '../plugins/media/index.ts';
+import type { LineCounters, OpenMedium } from '../plugins/media/medium.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
 import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
 import { decodeDatagram } from '../runtime/message/datagram.ts';
@@ -28,15 +28,20 @@ export interface MediumStatus {
   readonly received: number;
   readonly sent: number;
   readonly sendErrors: number;
-  /** Datagrams that were not accepted, by reason: `malformed`, `bad-signature`, `unknown-key`, `unsigned`. */
+  /** What happened to the bytes of a serial line; null for other media. */
+  readonly line: LineCounters | null;
+  /**
+   * Messages that were not accepted, by reason. `misplaced`: a ping node's heartbeat, which belongs in an echo reply; it bears no number,
+   * so that one replayed here could keep a dead ping node alive for ever.
+   */
   readonly dropped: Readonly<Record<DropReason, number>>;
 }
 
-type DropReason = 'malformed' | 'bad-signature' | 'unknown-key' | 'unsigned';
+type DropReason = 'malformed' | 'bad-signature' | 'unknown-key' | 'unsigned' | 'misplaced';
 
 export interface MediumProtocol extends Protocol {
   readonly init: {
-    readonly spec: DatagramSpec;
+    readonly spec: HostedSpec;
     readonly keys: AuthKeys;
     readonly pulse: PulseBoardShape;
     /** SCHED_RR priority; null = ordinary scheduling (ha.cf `realtime off`). */
@@ -51,7 +56,7 @@ export interface MediumProtocol extends Protocol {
 }
 
 interface MediumState {
-  readonly spec: DatagramSpec;
+  readonly spec: HostedSpec;
   readonly log: Log;
   readonly board: PulseBoard;
   readonly column: number;
@@ -78,7 +83,7 @@ export default defineActor<MediumProtocol, MediumState>({
       board,
       column: board.column(init.spec.link),
       realtime: init.realtimePriority === null ? null : setRealtime(init.realtimePriority),
-      dropped: { malformed: 0, 'bad-signature': 0, 'unknown-key': 0, unsigned: 0 },
+      dropped: { malformed: 0, 'bad-signature': 0, 'unknown-key': 0, unsigned: 0, misplaced: 0 },
       newest: init.pulse.nodes.map(() => ({ generation: -1, sequence: -1 })),
       logBadPackets: init.logBadPackets,
       keys: init.keys,
@@ -118,6 +123,7 @@ export default defineActor<MediumProtocol, MediumState>({
       received: state.open?.counters.received ?? 0,
       sent: state.open?.counters.sent ?? 0,
       sendErrors: state.open?.counters.sendErrors ?? 0,
+      line: state.open?.counters.line === undefined ? null : { ...state.open.counters.line },
       dropped: { ...state.dropped },
     }),
   },
@@ -138,7 +144,9 @@ function accept(
   if (!result.ok) return refuse(ctx, state, 'malformed', `${result.reason} at byte ${result.atByte}`);
   switch (result.auth) {
     case 'ok':
-      return result.fields;
+      return getString(result.fields, 't') === 'NS_st'
+        ? refuse(ctx, state, 'misplaced', "a ping node's answer outside of ICMP")
+        : result.fields;
     case 'bad':
       return refuse(ctx, state, 'bad-signature', `signature with key ${result.authIndex} does not match`);
     case 'unknown-key':
@@ -172,7 +180,7 @@ function refuse(
 function stamp(state: MediumState, fields: FieldList, heardMs: Ms): void {
   const type = getString(fields, 't');
   const source = getString(fields, 'src');
-  if ((type !== 'status' && type !== 'NS_st') || source === undefined || state.column < 0) return;
+  if (type !== 'status' || source === undefined || state.column < 0) return;
   const row = state.board.row(source as NodeName);
   const newest = state.newest[row];
   if (newest === undefined) return;

@@ -20,7 +20,7 @@
 import type { MediumSpec, Settings } from '../conf/settings.ts';
 import { getString } from '../runtime/message/message.ts';
 import type { Ms } from '../runtime/units.ts';
-import { assertNever, ms, nodeName } from '../runtime/units.ts';
+import { assertNever, ms } from '../runtime/units.ts';
 import { advance, leave, settle, startBeating } from './membership/coming-up.ts';
 import { judgeSilence, nextSilenceMs } from './membership/death.ts';
 import type { Directory } from './membership/envelope.ts';
@@ -35,6 +35,7 @@ import type { MembershipState, Turn } from './membership/state.ts';
 import { createState, emit, send } from './membership/state.ts';
 import { sendStatus } from './membership/status.ts';
 import type { Effect, MembershipConfig, MembershipInput, MembershipLink } from './membership/types.ts';
+import { isPingSpec, pingNodeOf } from './ping.core.ts';
 
 export { describe, type MembershipView } from './membership/describe.ts';
 export type { MembershipState } from './membership/state.ts';
@@ -64,15 +65,7 @@ export function configFromSettings(settings: Settings, doors: Doors): Membership
 }
 
 function linkOf(medium: MediumSpec): MembershipLink {
-  switch (medium.kind) {
-    case 'ping':
-    case 'ping6':
-      return { name: medium.link, pingNode: nodeName(medium.host) };
-    case 'ping_group':
-      return { name: medium.link, pingNode: medium.name };
-    default:
-      return { name: medium.link, pingNode: null };
-  }
+  return { name: medium.link, pingNode: isPingSpec(medium) ? pingNodeOf(medium) : null };
 }
 
 /**

@@ -1,15 +1,17 @@
 /**
  * Membership on its thread: timers, randomness, bytes and messages around the pure core in `membership/`.
  *
- * The way of a packet: medium → here → core → subscribers. The way of a heartbeat: the core composes, this file signs once and casts the
- * same bytes to every medium.
+ * The way of a packet: medium → here → core → subscribers. The way of a heartbeat: the core composes, this file signs once for datagrams (and
+ * once for serial lines) and casts the same bytes to every medium; then the ping hosts are asked.
  */
 import { readFileSync } from 'node:fs';
 import type { AuthKeys, Settings } from '../conf/settings.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
 import type { Timer } from '../runtime/clock.ts';
+import { CodecError } from '../runtime/errors.ts';
 import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
-import { encodeDatagram } from '../runtime/message/datagram.ts';
+import { encodeClassic, encodeDatagram } from '../runtime/message/datagram.ts';
+import { type FieldList, getString } from '../runtime/message/message.ts';
 import type { Protocol } from '../runtime/protocol.ts';
 import type { ActorRef } from '../runtime/ref.ts';
 import { type RealtimeOutcome, setRealtime } from '../runtime/sys/realtime.ts';
@@ -27,7 +29,7 @@ import {
   nextDeadlineMs,
   step,
 } from './membership.core.ts';
-import type { ClientsCast, MediumCast, MembershipCast, MembershipEvent } from './protocols.ts';
+import type { ClientsCast, MediumCast, MembershipCast, MembershipEvent, PingCast } from './protocols.ts';
 import { PulseBoard, type PulseBoardShape } from './pulse.ts';
 
 export interface MembershipProtocol extends Protocol {
@@ -67,6 +69,9 @@ interface ShellState {
 
 type Context = ActorContext<MembershipProtocol, ShellState>;
 
+/** How the actors of serial media are called: they are given classic text in place of datagrams. */
+export const serialMediumPrefix = 'medium:serial:';
+
 /** /proc/loadavg is read at most this often [ms]: the field informs people, and reading costs a system call in the tick. */
 const loadAverageEveryMs = 1_000;
 
@@ -102,9 +107,13 @@ export default defineActor<MembershipProtocol, ShellState>({
   onCast(ctx, state, message) {
     switch (message.type) {
       case 'packet':
-      case 'send':
       case 'leaving':
         run(ctx, state, message);
+        return;
+      case 'send':
+        run(ctx, state, message);
+        // After the effects of sending it: a word to slow down overtakes nothing.
+        if (message.fromClient === true) tellClients(ctx, { type: 'client-message-taken' });
         return;
       case 'keys':
         state.keys = message.keys;
@@ -155,7 +164,7 @@ function arm(ctx: Context, state: ShellState): void {
 function perform(ctx: Context, state: ShellState, effect: Effect): void {
   switch (effect.type) {
     case 'transmit':
-      transmit(ctx, state, effect.fields);
+      transmit(ctx, state, effect);
       return;
     case 'event':
       publish(ctx, effect.event);
@@ -180,14 +189,38 @@ function perform(ctx: Context, state: ShellState, effect: Effect): void {
   }
 }
 
-/** Signs once and hands the same bytes to every medium. */
-function transmit(ctx: Context, state: ShellState, fields: Extract<Effect, { type: 'transmit' }>['fields']): void {
-  const bytes = encodeDatagram(fields, {
-    msgfmt: state.msgFmt,
-    keys: state.keys,
-    ...(state.compressOverBytes === null ? {} : { compressOverBytes: state.compressOverBytes }),
-  });
-  for (const medium of ctx.refs<MediumCast>('medium:')) medium.cast({ type: 'transmit', bytes });
+/** Signs once in each form that some medium wants, hands the bytes to the media, and has the ping hosts asked after a status. */
+function transmit(ctx: Context, state: ShellState, message: Extract<Effect, { type: 'transmit' }>): void {
+  const { fields } = message;
+  let datagram: Uint8Array | null = null;
+  let line: Uint8Array | null | undefined;
+  for (const medium of ctx.refs<MediumCast>('medium:')) {
+    if (medium.id.startsWith(serialMediumPrefix)) {
+      line ??= encodeLine(state, fields);
+      if (line !== null) medium.cast({ type: 'transmit', bytes: line });
+    } else {
+      datagram ??= encodeDatagram(fields, {
+        msgfmt: state.msgFmt,
+        keys: state.keys,
+        ...(state.compressOverBytes === null ? {} : { compressOverBytes: state.compressOverBytes }),
+      });
+      medium.cast({ type: 'transmit', bytes: datagram });
+    }
+  }
+  if (message.messageType !== 'status' || message.resent) return;
+  const ts = getString(fields, 'ts');
+  if (ts !== undefined) for (const ping of ctx.refs<PingCast>('ping')) ping.cast({ type: 'status-sent', ts });
+}
+
+/** The text of a message for serial lines; null when it cannot be written in that form, which is its own fault and no medium's. */
+function encodeLine(state: ShellState, fields: FieldList): Uint8Array | null {
+  try {
+    return encodeClassic(fields, { keys: state.keys, nul: false });
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    state.log.write('ERROR', `a message cannot be sent over serial lines: ${error.message}`);
+    return null;
+  }
 }
 
 function publish(ctx: Context, event: MembershipEvent): void {

@@ -4,8 +4,18 @@
  * Both are synced before the node says a word: a generation that is lost would make peers take our packets for a replay.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Settings } from '../conf/settings.ts';
 import type { Severity } from '../runtime/log.ts';
 import { formatGenerationFile, nextGeneration, parseUuidFile, uuidFromNodeName } from './membership/identity.ts';
@@ -28,12 +38,14 @@ export function takeIdentity(
   stateDir: string,
   settings: Pick<Settings, 'self' | 'generationMethod' | 'uuidFrom'>,
 ): NodeIdentity {
+  // The uuid first, though it is logged last: when it cannot be stored, no generation is used up.
+  const uuidLines: { severity: Severity; text: string }[] = [];
+  const uuid =
+    settings.uuidFrom === 'nodename' ? uuidFromNodeName(settings.self) : takeUuid(join(stateDir, 'hb_uuid'), uuidLines);
   const lines: { severity: Severity; text: string }[] = [];
   const generation = takeGeneration(join(stateDir, 'hb_generation'), settings.generationMethod, lines);
   lines.push({ severity: 'info', text: `Heartbeat generation: ${generation}` });
-  const uuid =
-    settings.uuidFrom === 'nodename' ? uuidFromNodeName(settings.self) : takeUuid(join(stateDir, 'hb_uuid'), lines);
-  return { uuid, generation, lines };
+  return { uuid, generation, lines: [...lines, ...uuidLines] };
 }
 
 function takeGeneration(
@@ -77,12 +89,29 @@ function readIfThere(path: string): Buffer | null {
   }
 }
 
-/** Writes in place (the file is as long as before, or new) and waits for the disk. */
+/** Writes in place (the file is as long as before, or new) and waits for the disk. A new file that cannot be filled is removed again. */
 function writeSynced(path: string, bytes: Uint8Array, mode: number): void {
+  const isNew = !existsSync(path);
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, mode);
   try {
     let written = 0;
     while (written < bytes.length) written += writeSync(fd, bytes, written, bytes.length - written, written);
+    // A damaged file may have been longer.
+    ftruncateSync(fd, bytes.length);
+    fsyncSync(fd);
+  } catch (error) {
+    if (isNew) rmSync(path, { force: true });
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+  if (isNew) syncDirectory(dirname(path));
+}
+
+/** The name of a new file is part of its directory, which has to reach the disk as well. */
+function syncDirectory(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
     fsyncSync(fd);
   } finally {
     closeSync(fd);

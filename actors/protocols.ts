@@ -10,17 +10,29 @@ export type NodeStatus = 'init' | 'up' | 'active' | 'dead' | 'ping';
 
 /** To a medium. */
 export type MediumCast =
-  /** Bytes of one datagram, encoded and signed: to be sent as they are. */
+  /** One message, encoded and signed in the form of this medium (a datagram's, or a serial line's): to be sent as it is. */
   | { readonly type: 'transmit'; readonly bytes: Uint8Array }
+  /** authkeys was read again. */
+  | { readonly type: 'keys'; readonly keys: AuthKeys };
+
+/** To the ping actor. */
+export type PingCast =
+  /** Membership has sent a status of ours (not a retransmission): ask every ping host. `ts` is its field of that name. */
+  | { readonly type: 'status-sent'; readonly ts: string }
   /** authkeys was read again. */
   | { readonly type: 'keys'; readonly keys: AuthKeys };
 
 /** To membership. */
 export type MembershipCast =
-  /** From a medium: an authenticated message. `heardMs` is the monotonic time of reception. */
+  /** From a medium, or from the ping actor in a ping node's name: an authenticated message. `heardMs` is the monotonic time of reception. */
   | { readonly type: 'packet'; readonly link: LinkName; readonly fields: FieldList; readonly heardMs: Ms }
   /** From resources, api or a plugin: a cluster message with its own fields only; membership adds the envelope and numbers it. */
-  | { readonly type: 'send'; readonly fields: FieldList }
+  | {
+      readonly type: 'send';
+      readonly fields: FieldList;
+      /** Asks for a `client-message-taken` when it has been sent. */
+      readonly fromClient?: true;
+    }
   /** From api: which classes of messages (bits of the client filter masks) it wants to see beside the delivered ones; 0 = none. */
   | { readonly type: 'observe'; readonly mask: number }
   /** From the MCP: the node leaves on purpose; advertise nothing new, keep beating until stopped. */
@@ -66,6 +78,8 @@ export type MembershipEvent =
 export type ClientsCast =
   /** From membership: too many of our messages are unacknowledged (or no longer): clients must wait. */
   | { readonly type: 'clients-paused'; readonly paused: boolean }
+  /** From membership: one message of a client was numbered and sent. */
+  | { readonly type: 'client-message-taken' }
   /** From membership, only while somebody asked for it: a message of a class that is not delivered otherwise; `mask` is one bit of the filter masks. */
   | { readonly type: 'observed'; readonly mask: number; readonly fields: FieldList }
   /** From resources: what `cl_status rscstatus` answers from now on. */

@@ -4,6 +4,7 @@
  * Scripts are run by the guardian, so that no thread of the daemon forks; addresses are set right here. The guardian hears of each resource
  * before it is started, and stops what is left when this process dies.
  */
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Settings } from '../conf/settings.ts';
 import type { AgentAction } from '../plugins/agents/agent.ts';
@@ -63,12 +64,17 @@ interface ShellState {
   readonly log: Log;
   readonly agents: Readonly<Record<'IPaddr' | 'IPaddr2', AddressAgent>>;
   timer: Timer | null;
+  /** What the clients were last told of our resources. */
+  toldRscStatus: Holding | 'transition';
 }
 
 type Context = ActorContext<ResourcesProtocol, ShellState>;
 
+/** An address does not wait longer for its services when the daemon has died, however long the deadtime is [ms]. */
+const longestAddressGraceMs = 1_000;
+
 export default defineActor<ResourcesProtocol, ShellState>({
-  async start(ctx, { settings, log: target }) {
+  async start(ctx, { settings, stateDir, log: target }) {
     const log = openLog(target, openSyslog);
     const environment = scriptEnvironment(settings, process.env);
     const guardian = new GuardianClient({
@@ -76,6 +82,8 @@ export default defineActor<ResourcesProtocol, ShellState>({
       environment,
       log: target,
       stopTimeoutMs: settings.resourceTimeoutMs,
+      addressGraceMs: Math.min(longestAddressGraceMs, settings.deadtimeMs / 2),
+      lockPath: join(stateDir, 'guardian.lock'),
       onWarning: (text) => log.write('ERROR', text),
       onFailure: (error) => ctx.fail(error),
     });
@@ -101,7 +109,15 @@ export default defineActor<ResourcesProtocol, ShellState>({
       failed: (error) => ctx.fail(error),
       pause: (delayMs) => sleep(delayMs),
     });
-    return { core: initialResources({ ...settings, groups }), engine, guardian, log, agents, timer: null };
+    return {
+      core: initialResources({ ...settings, groups }),
+      engine,
+      guardian,
+      log,
+      agents,
+      timer: null,
+      toldRscStatus: 'none',
+    };
   },
 
   onCast(ctx, state, message) {
@@ -146,6 +162,7 @@ export default defineActor<ResourcesProtocol, ShellState>({
 
 function run(ctx: Context, state: ShellState, input: ResourcesInput): void {
   for (const effect of step(state.core, input, ctx.clock.now())) perform(ctx, state, effect);
+  tellRscStatus(ctx, state);
   state.timer?.cancel();
   const dueMs = nextDeadlineMs(state.core);
   state.timer = dueMs === null ? null : ctx.at(dueMs, (current) => run(ctx, current, { type: 'timer' }));
@@ -180,6 +197,13 @@ function perform(ctx: Context, state: ShellState, effect: ResourcesEffect): void
     default:
       assertNever(effect);
   }
+}
+
+function tellRscStatus(ctx: Context, state: ShellState): void {
+  const { rscstatus } = viewResources(state.core);
+  if (rscstatus === state.toldRscStatus) return;
+  state.toldRscStatus = rscstatus;
+  for (const api of ctx.refs<ApiCast>('api')) api.cast({ type: 'rscstatus', value: rscstatus });
 }
 
 function tell(ctx: Context, happening: Happening, atMs: number): void {

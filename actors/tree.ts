@@ -4,15 +4,20 @@
  * Started left to right (media first, so that the first heartbeat finds its way out), stopped in reverse.
  */
 import type { AuthKeys, Settings } from '../conf/settings.ts';
-import { isDatagramSpec } from '../plugins/media/index.ts';
+import type { IpfailProtocol } from '../plugins/ipfail/ipfail.ts';
+import { isHostedSpec } from '../plugins/media/index.ts';
 import type { LogTarget } from '../runtime/log.ts';
 import { sibling } from '../runtime/module-url.ts';
 import type { ChildSpec } from '../runtime/supervisor.ts';
+import { createDescriptorSlots } from '../runtime/sys/descriptor-slots.ts';
 import { defaultRealtimePriority } from '../runtime/sys/realtime.ts';
 import { type Ms, ms } from '../runtime/units.ts';
-import type { ApiProtocol } from './api.ts';
+import { type ApiProtocol, clientSocketPath } from './api.ts';
+import { type ChildrenProtocol, programsOf } from './children.ts';
 import type { MediumProtocol } from './medium.ts';
 import type { MembershipProtocol } from './membership.ts';
+import { isPingSpec, pingNodeOf } from './ping.core.ts';
+import type { PingProtocol } from './ping.ts';
 import { createPulseBoard } from './pulse.ts';
 import type { ResourcesProtocol } from './resources.ts';
 
@@ -32,15 +37,26 @@ export interface TreeOptions {
 
 export interface Tree {
   readonly media: readonly ChildSpec<MediumProtocol>[];
+  /** Null without ping media. */
+  readonly ping: ChildSpec<PingProtocol> | null;
   readonly membership: ChildSpec<MembershipProtocol>;
   readonly resources: ChildSpec<ResourcesProtocol>;
   readonly api: ChildSpec<ApiProtocol>;
+  /** Null without `respawn` and `failfast` programs. */
+  readonly programs: ChildSpec<ChildrenProtocol> | null;
   /** All of them in start order. */
   readonly children: readonly ChildSpec[];
 }
 
+/**
+ * How long an actor may take to start [ms]. It takes a few hundred; a machine that boots, with everything starting at once, has made it six
+ * seconds, and a node that does not come up then is worse than a late one.
+ */
+const startMs = ms(30_000);
 /** Silence of a thread's event loop that counts as its death: with the kill it leaves the process gone within a second [ms]. */
 const hangMs = ms(700);
+/** The same for threads of ordinary priority, which a busy machine may let wait. */
+const ordinaryHangMs = ms(3_000);
 /**
  * A medium's small heap: it holds one datagram at a time. Membership keeps 500 messages, resources the outputs of scripts.
  * A young generation of 1 MiB collects in well under a millisecond.
@@ -52,27 +68,27 @@ export function realtimePriority(settings: Settings): number | null {
   return settings.realtime ? (settings.rtprio ?? defaultRealtimePriority) : null;
 }
 
-/** Settings as membership may use them: without media that this version cannot open, and without the nodes only those reach. */
-function activeSettings(settings: Settings): Settings {
-  return {
-    ...settings,
-    media: settings.media.filter(isDatagramSpec),
-    nodes: settings.nodes.filter((node) => node.type === 'normal'),
-  };
-}
-
 export function nodeTree(options: TreeOptions): Tree {
   const { settings, keys, log } = options;
-  const active = activeSettings(settings);
   const priority = realtimePriority(settings);
-  const links = [...new Set(active.media.map((medium) => medium.link))];
+  const links = [...new Set(settings.media.map((medium) => medium.link))];
   const pulse = createPulseBoard(
-    active.nodes.map((node) => node.name),
+    settings.nodes.map((node) => node.name),
     links,
   );
-  const core = { onDeath: 'emergency-shutdown', hangMs, resourceLimits: smallHeap } as const;
+  const core = { onDeath: 'emergency-shutdown', hangMs, startMs, resourceLimits: smallHeap } as const;
 
-  const media = active.media.filter(isDatagramSpec).map(
+  // `restart` is Heartbeat 3's rule: the medium is opened again, and only when that fails over and over the node gives up.
+  const mediumDeath =
+    settings.mediaFailure === 'restart'
+      ? ({
+          onDeath: 'restart',
+          restartDelayMs: ms(100),
+          intensity: { maxRestarts: 10, periodMs: ms(60_000) },
+        } as const)
+      : {};
+
+  const media = settings.media.filter(isHostedSpec).map(
     (spec, index): ChildSpec<MediumProtocol> => ({
       ...core,
       id: `medium:${spec.kind}:${spec.link}:${index}`,
@@ -82,18 +98,38 @@ export function nodeTree(options: TreeOptions): Tree {
       startMs: ms(60_000),
       refs: ['membership'],
       mailbox: { capacity: 256, overflow: { transmit: 'drop-oldest', keys: 'fail' } },
-      // `restart` is Heartbeat 3's rule: the medium is opened again, and only when that fails over and over the node gives up.
-      ...(settings.mediaFailure === 'restart'
-        ? { onDeath: 'restart', restartDelayMs: ms(100), intensity: { maxRestarts: 10, periodMs: ms(60_000) } }
-        : {}),
+      ...mediumDeath,
     }),
   );
+  // A ping line may bear a cluster node's name (the configuration warns of it): its answers must not pass for that node's heartbeats.
+  const pingNodes = new Set(settings.nodes.flatMap((node) => (node.type === 'ping' ? [node.name] : [])));
+  const pingSpecs = settings.media.filter(isPingSpec).filter((spec) => pingNodes.has(pingNodeOf(spec)));
+  const ping: ChildSpec<PingProtocol> | null =
+    pingSpecs.length === 0
+      ? null
+      : {
+          ...core,
+          id: 'ping',
+          module: sibling(import.meta.url, './ping.ts'),
+          init: {
+            specs: pingSpecs,
+            keys,
+            pulse,
+            realtimePriority: priority,
+            log,
+            logBadPackets: settings.log.logBadPackets,
+            descriptors: createDescriptorSlots(2),
+          },
+          refs: ['membership'],
+          mailbox: { capacity: 256, overflow: { 'status-sent': 'drop-oldest', keys: 'fail' } },
+          ...mediumDeath,
+        };
   const membership: ChildSpec<MembershipProtocol> = {
     ...core,
     id: 'membership',
     module: sibling(import.meta.url, './membership.ts'),
     init: {
-      settings: active,
+      settings,
       uuid: options.uuid,
       generation: options.generation,
       keys,
@@ -101,12 +137,13 @@ export function nodeTree(options: TreeOptions): Tree {
       realtimePriority: priority,
       log,
     },
-    refs: ['medium:*', 'resources', 'api'],
+    refs: ['medium:*', 'ping', 'resources', 'api'],
     mailbox: { capacity: 4_096, overflow: { packet: 'drop-oldest', send: 'fail', leaving: 'fail', keys: 'fail' } },
   };
   const resources: ChildSpec<ResourcesProtocol> = {
     ...core,
     id: 'resources',
+    hangMs: ordinaryHangMs,
     module: sibling(import.meta.url, './resources.ts'),
     init: { settings, stateDir: options.stateDir, runDir: options.runDir, log },
     refs: ['membership', 'api'],
@@ -116,16 +153,62 @@ export function nodeTree(options: TreeOptions): Tree {
   const api: ChildSpec<ApiProtocol> = {
     ...core,
     id: 'api',
+    hangMs: ordinaryHangMs,
     module: sibling(import.meta.url, './api.ts'),
     init: {
       socketPath: options.socketPath,
-      self: settings.self,
+      runDir: options.runDir,
+      stateDir: options.stateDir,
+      settings,
+      uuid: options.uuid,
+      log,
       media: media.map((spec) => ({ actor: spec.id, link: spec.init.spec.link })),
+      pings: ping !== null,
       startedMs: options.startedMs,
       notActive: settings.notActive.map((entry) => entry.directive),
     },
-    controls: ['membership', 'resources', 'medium:*'],
-    mailbox: { capacity: 4_096, otherwise: 'drop-oldest' },
+    refs: ['membership', 'children'],
+    controls: ['membership', 'resources', 'medium:*', 'ping', 'children'],
+    mailbox: { capacity: 4_096, held: 4_096, otherwise: 'drop-oldest' },
   };
-  return { media, membership, resources, api, children: [...media, membership, resources, api] };
+  const programs: ChildSpec<ChildrenProtocol> | null =
+    programsOf(settings).length === 0
+      ? null
+      : {
+          ...core,
+          id: 'children',
+          module: sibling(import.meta.url, './children.ts'),
+          init: { settings, stateDir: options.stateDir, log },
+          refs: ['api'],
+          shutdownMs: ms(5_000),
+          mailbox: { otherwise: 'fail' },
+        };
+  const children = [
+    ...media,
+    ...(ping === null ? [] : [ping]),
+    membership,
+    resources,
+    api,
+    ...(programs === null ? [] : [programs]),
+    ...pluginsOf(options),
+  ];
+  return { media, ping, membership, resources, api, programs, children };
+}
+
+/** Plugins of our own that stand for programs of `respawn` lines which are not installed: respawned as those would be. */
+function pluginsOf({ settings, runDir, log }: TreeOptions): readonly ChildSpec<IpfailProtocol>[] {
+  if (!settings.respawn.some((line) => line.builtIn === 'ipfail')) return [];
+  return [
+    {
+      id: 'plugin:ipfail',
+      module: sibling(import.meta.url, '../plugins/ipfail/ipfail.ts'),
+      init: { socketPath: clientSocketPath(runDir), log },
+      startMs,
+      restart: 'transient',
+      restartDelayMs: ms(1_000),
+      intensity: { maxRestarts: 10, periodMs: ms(300_000) },
+      whenGivenUp: 'ignore',
+      resourceLimits: smallHeap,
+    },
+  ];
 }

@@ -1,7 +1,7 @@
 /**
  * The reader of authkeys. Its findings never show what the file holds, but for numbers of up to three digits and names of methods.
  */
-import { type Position, Report, wholeFile } from './diagnostics.ts';
+import { type Position, Report, unreadable, wholeFile } from './diagnostics.ts';
 import type { AuthKey, AuthKeys } from './settings.ts';
 import type { FileContent, FileFacts } from './system.ts';
 import { type Line, splitLines } from './text.ts';
@@ -41,6 +41,8 @@ interface State {
   readonly keys: Map<number, AuthKey>;
   /** The last auth line. */
   wanted: { readonly index: number; readonly position: Position } | null;
+  /** Numbers of key lines that were refused: that such a key is missing is no finding of its own. */
+  readonly refused: Set<number>;
   /** Set when the key of an auth line before it is read. */
   selected: number | null;
 }
@@ -48,22 +50,22 @@ interface State {
 /** Reads authkeys: all findings at once; `keys` is null when there is any error. Never throws. */
 export function readAuthKeys(source: AuthKeysSource): AuthKeysReading {
   const { file, originalFile, content } = source;
-  const state: State = { source, report: new Report(), keys: new Map(), wanted: null, selected: null };
+  const state: State = {
+    source,
+    report: new Report(),
+    keys: new Map(),
+    refused: new Set(),
+    wanted: null,
+    selected: null,
+  };
   const { report } = state;
   if (!content.ok) {
-    const message =
-      content.errno === 'ENOENT'
-        ? 'the file with the keys is missing'
-        : `the file with the keys cannot be read (${content.errno})`;
-    const hint =
-      content.errno === 'ENOENT'
-        ? `write two lines into it, "auth 1" and "1 sha1 A-LONG-RANDOM-WORD", the same on all nodes; then ${permissionHint(file)}`
-        : 'run this as root';
     report.add(wholeFile(file), {
-      severity: 'error',
-      code: 'HB_CONFIG_UNREADABLE',
-      message,
-      hint,
+      ...unreadable(
+        'the file with the keys',
+        content.errno,
+        `write two lines into it, "auth 1" and "1 sha1 A-LONG-RANDOM-WORD", the same on all nodes; then ${permissionHint(file)}`,
+      ),
       original: `ERROR: Cannot open keyfile [${originalFile}].  Stop.`,
     });
     return { keys: null, report };
@@ -80,6 +82,7 @@ export function readAuthKeys(source: AuthKeysSource): AuthKeysReading {
     });
   } else if (state.selected === null) {
     const { index, position } = state.wanted;
+    const original = `ERROR: Auth Key [${shownNumber(index)}] not found in keyfile [${originalFile}]`;
     const written = state.keys.has(index);
     const message = written
       ? `key ${index} comes before the line auth ${index} that selects it`
@@ -87,13 +90,15 @@ export function readAuthKeys(source: AuthKeysSource): AuthKeysReading {
     const hint = written
       ? 'move the auth line to the top of the file'
       : 'write the key below the auth line: NUMBER METHOD KEY';
-    report.add(position, {
-      severity: 'error',
-      code: written ? 'HB_CONFIG_SYNTAX' : 'HB_CONFIG_MISSING',
-      message,
-      hint,
-      original: `ERROR: Auth Key [${shownNumber(index)}] not found in keyfile [${originalFile}]`,
-    });
+    if (state.refused.has(index)) report.say(original);
+    else
+      report.add(position, {
+        severity: 'error',
+        code: written ? 'HB_CONFIG_SYNTAX' : 'HB_CONFIG_MISSING',
+        message,
+        hint,
+        original,
+      });
   } else if (state.selected !== state.wanted.index) {
     report.add(state.wanted.position, {
       severity: 'warning',
@@ -214,6 +219,8 @@ function readKeyLine(state: State, text: string, position: Position): void {
     return;
   }
   const known = methods.find((candidate) => candidate === method);
+  // Taken off again at the end of a good line.
+  state.refused.add(index);
   if (known === undefined) {
     const shown = shownMethod(method);
     report.add(position, {
@@ -253,6 +260,7 @@ function readKeyLine(state: State, text: string, position: Position): void {
       hint: 'remove one of the two',
     });
   keys.set(index, { index, method: known, key: key ?? '' });
+  state.refused.delete(index);
   if (state.wanted?.index === index) state.selected = index;
 }
 

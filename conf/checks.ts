@@ -2,7 +2,7 @@
  * The checks that need the whole of ha.cf, in Heartbeat's order: media, nodes, times, failback, logging.
  */
 import { type Ms, ms } from '../runtime/units.ts';
-import { type Position, type Report, wholeFile } from './diagnostics.ts';
+import { type Finding, type Position, Report, wholeFile } from './diagnostics.ts';
 import type { Draft } from './draft.ts';
 
 /** ha.cf as read, and what the checks compare it with. */
@@ -11,6 +11,8 @@ export interface Checked {
   readonly report: Report;
   readonly file: string;
   readonly self: string;
+  /** Where the name comes from, as the end of a message: `by its host name`. */
+  readonly selfFrom: string;
   /** Media that this build can run. */
   readonly activeMedia: ReadonlySet<string> | null;
 }
@@ -36,8 +38,15 @@ export function timesOf(draft: Draft): Times {
   };
 }
 
+/** Statements that give a medium: when one of them was refused, its absence is explained. */
+const mediaDirectives = ['bcast', 'udp', 'ucast', 'ucast6', 'mcast', 'mcast6', 'serial', 'ping', 'ping6', 'ping_group'];
+
 export function checkHaCf(checked: Checked): void {
   const { draft, report } = checked;
+  if (saysNothing(draft)) {
+    checkEmpty(checked);
+    return;
+  }
   // Heartbeat applies this default only now, and says so.
   if (draft.pacemaker === null) report.say('info: Pacemaker support: false');
   checkMedia(checked);
@@ -57,6 +66,36 @@ export function checkHaCf(checked: Checked): void {
   }
 }
 
+/** Whether no line of the file had any effect or finding. */
+function saysNothing(draft: Draft): boolean {
+  const { written, nodes, media, refused, respawn, apiAuth, stonith } = draft;
+  return [written.size, nodes.length, media.length, refused.size, respawn.length, apiAuth.length, stonith.length].every(
+    (count) => count === 0,
+  );
+}
+
+/** An empty file: one finding says it all; Heartbeat complains about each thing that is missing. */
+function checkEmpty(checked: Checked): void {
+  const { report, file, self } = checked;
+  const original = new Report();
+  const everything: Checked = { ...checked, report: original };
+  original.say('info: Pacemaker support: false');
+  for (const check of [checkMedia, checkNodes, checkFailback, checkLogging]) check(everything);
+  for (const line of original.log) report.say(line);
+  report.add(wholeFile(file), {
+    severity: 'error',
+    code: 'HB_CONFIG_MISSING',
+    message: 'the file says nothing',
+    hint: `write at least: logfile /var/log/ha-log, node ${self} OTHER, bcast eth1, auto_failback on, each on its own line`,
+  });
+}
+
+/** A finding, or, when a refused line explains it already, only Heartbeat's words for its log. */
+function addUnlessExplained(report: Report, explained: boolean, position: Position, finding: Finding): void {
+  if (!explained) report.add(position, finding);
+  else for (const line of finding.original?.split('\n') ?? []) report.say(line);
+}
+
 /** Where a directive was written last, else the file. */
 function where(checked: Checked, directive: string): Position {
   return checked.draft.written.get(directive)?.position ?? wholeFile(checked.file);
@@ -64,7 +103,8 @@ function where(checked: Checked, directive: string): Position {
 
 function checkMedia({ draft, report, file, activeMedia }: Checked): void {
   if (draft.media.length === 0) {
-    report.add(wholeFile(file), {
+    const explained = mediaDirectives.some((directive) => draft.refused.has(directive));
+    addUnlessExplained(report, explained, wholeFile(file), {
       severity: 'error',
       code: 'HB_CONFIG_MISSING',
       message: 'there is no medium to send heartbeats on',
@@ -83,9 +123,10 @@ function checkMedia({ draft, report, file, activeMedia }: Checked): void {
   });
 }
 
-function checkNodes({ draft, report, file, self }: Checked): void {
+function checkNodes({ draft, report, file, self, selfFrom }: Checked): void {
+  const explained = draft.refused.has('node');
   if (draft.nodes.length === 0 && draft.autojoin !== 'any') {
-    report.add(wholeFile(file), {
+    addUnlessExplained(report, explained, wholeFile(file), {
       severity: 'error',
       code: 'HB_CONFIG_MISSING',
       message: 'no node is declared',
@@ -96,14 +137,19 @@ function checkNodes({ draft, report, file, self }: Checked): void {
   const ownEntries = draft.nodes.filter((node) => node.name === self);
   const [own] = ownEntries;
   if (self === '' || (own === undefined && draft.autojoin !== 'any')) {
-    report.add(wholeFile(file), {
+    addUnlessExplained(report, explained && self !== '', wholeFile(file), {
       severity: 'error',
       code: 'HB_CONFIG_UNKNOWN',
       message:
         self === ''
           ? 'this node has no name: the first line of nodeinfo is empty'
-          : `this node is called ${self}, which is not declared as a node`,
-      hint: self === '' ? 'write the name into the first line of nodeinfo, or remove that file' : `write: node ${self}`,
+          : `this node is called ${self} (${selfFrom}), which is not declared as a node`,
+      hint:
+        self === ''
+          ? 'write the name into the first line of nodeinfo, or remove that file'
+          : /[^\w.-]/.test(self)
+            ? 'a name has letters, digits, dots and hyphens only: correct it'
+            : `write: node ${self}`,
       original: `ERROR: Current node [${self}] not in configuration!\ninfo: By default, cluster nodes are named by \`uname -n\` and must be declared with a 'node' directive in the ha.cf file.\ninfo: See also: http://linux-ha.org/wiki/Ha.cf#node_directive`,
     });
   } else if (own !== undefined && ownEntries.every((node) => node.type === 'ping')) {

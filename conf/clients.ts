@@ -1,8 +1,9 @@
 /**
  * The directives about client programs: `respawn` and `failfast`, which start them, and `apiauth`, which lets them in.
  */
-import { notActive, type Reading, refuse, type Statement } from './draft.ts';
+import { type Reading, refuse, type Statement } from './draft.ts';
 import type { ApiAuth } from './settings.ts';
+import type { System } from './system.ts';
 import { skip, type Word, words } from './text.ts';
 
 const blanks = ' \t\f';
@@ -11,7 +12,7 @@ const blanks = ' \t\f';
 const maxUserLength = 63;
 const maxClientLength = 31;
 
-/** Accounts of the package: a machine without the package lacks them, and nothing runs under them in this version. */
+/** Accounts of the package: a machine without the package lacks them, and our own plugins need none. */
 const packageUser = 'hacluster';
 const packageGroup = 'haclient';
 
@@ -31,7 +32,8 @@ export function respawn(reading: Reading, statement: Statement): void {
     return;
   }
   const ipfail = program !== undefined && isIpfail(program.text);
-  if (reading.system.userId(userName) === null) {
+  const uid = reading.system.userId(userName);
+  if (uid === null) {
     const original = `ERROR: Invalid uid [${userName}] specified for client child`;
     if (userName === packageUser && ipfail) {
       reading.report.add(userAt, {
@@ -66,7 +68,8 @@ export function respawn(reading: Reading, statement: Statement): void {
     );
     return;
   }
-  if (!ipfail && reading.system.stat(path)?.executable !== true) {
+  const installed = reading.system.stat(path)?.executable === true;
+  if (!ipfail && !installed) {
     reading.report.add(programAt, {
       severity: 'error',
       code: 'HB_CONFIG_UNKNOWN',
@@ -79,16 +82,48 @@ export function respawn(reading: Reading, statement: Statement): void {
   const command = rest.text.slice((program?.column ?? rest.column) - rest.column).trimEnd();
   reading.draft.respawn.push({
     user: userName,
+    account: uid === null ? null : { uid, gid: reading.system.primaryGroup(userName) ?? uid },
+    builtIn: installed && uid !== null ? null : 'ipfail',
     command,
     failfast: statement.directive === 'failfast',
     place: statement.position.place,
   });
-  notActive(reading, statement.directive, statement.position);
 }
 
 /** ipfail is built in: any path that Heartbeat's packages ever had for it stands for ours. */
 function isIpfail(path: string): boolean {
   return /^\/.*\/heartbeat\/ipfail$/.test(path);
+}
+
+/** Heartbeat's built-in rules: each counts only when ha.cf has none for that name. */
+const builtInRules: readonly {
+  readonly client: string;
+  readonly users: readonly string[];
+  readonly groups: readonly string[];
+}[] = [
+  { client: 'ipfail', users: [packageUser], groups: [] },
+  { client: 'ccm', users: [packageUser], groups: [] },
+  { client: 'ping', users: [], groups: [packageGroup] },
+  { client: 'lha-snmpagent', users: ['root'], groups: [] },
+  { client: 'anon', users: ['root'], groups: [packageGroup] },
+];
+
+/** The rules as written, and the built-in ones behind them. An account that this machine lacks lets nobody in. */
+export function withBuiltInRules(
+  written: readonly ApiAuth[],
+  system: Pick<System, 'userId' | 'groupId'>,
+): readonly ApiAuth[] {
+  const known = (id: number | null): id is number => id !== null;
+  const added = builtInRules
+    .filter(({ client }) => !written.some((rule) => rule.client === client))
+    .map(
+      ({ client, users, groups }): ApiAuth => ({
+        client,
+        uids: users.map((name) => system.userId(name)).filter(known),
+        gids: groups.map((name) => system.groupId(name)).filter(known),
+      }),
+    );
+  return [...written, ...added];
 }
 
 /** Texts of an apiauth statement that cannot be used: what the original says before its closing lines. */
@@ -103,7 +138,6 @@ export function apiauth(reading: Reading, statement: Statement): void {
   const parsed = parseApiAuth(reading, statement);
   if ('client' in parsed) {
     reading.draft.apiAuth.push(parsed);
-    notActive(reading, 'apiauth', statement.position);
     return;
   }
   const closing = [

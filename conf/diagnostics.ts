@@ -99,6 +99,41 @@ export function wholeFile(file: string): Position {
   return { place: { file, line: 0, column: 0 }, source: null };
 }
 
+/**
+ * The finding for a file that cannot be read.
+ *
+ * @param what    the file as a message names it: `the file with the keys`
+ * @param missing what to do when it does not exist
+ */
+export function unreadable(what: string, errno: string, missing: string): Finding {
+  const common = { severity: 'error', code: 'HB_CONFIG_UNREADABLE' } as const;
+  switch (errno) {
+    case 'ENOENT':
+      return { ...common, message: `${what} is missing`, hint: missing };
+    case 'EACCES':
+    case 'EPERM':
+      return {
+        ...common,
+        message: `${what} cannot be read by this user (${errno})`,
+        hint: 'run this as root, or as the user that owns the file',
+      };
+    case 'EISDIR':
+      return { ...common, message: `${what} is a directory`, hint: 'put a file in its place' };
+    case 'ENOTDIR':
+      return {
+        ...common,
+        message: `${what} cannot be there: a part of its path is no directory`,
+        hint: 'name the directory of the files with --config-dir',
+      };
+    default:
+      return {
+        ...common,
+        message: `${what} cannot be read (${errno})`,
+        hint: 'see what is wrong with the disk or its mount',
+      };
+  }
+}
+
 /** How many findings keep the node from starting. */
 export function countErrors(diagnostics: readonly Diagnostic[]): number {
   return diagnostics.filter((diagnostic) => diagnostic.severity === 'error').length;

@@ -18,6 +18,8 @@ export interface Draft {
   readonly notActive: { readonly directive: string; readonly place: Place }[];
   /** Last written word of each option directive, with its place. */
   readonly written: Map<string, { readonly value: string; readonly position: Position }>;
+  /** Directives (or what they were probably meant to be) of lines that were refused: what is missing because of that is no finding of its own. */
+  readonly refused: Set<string>;
 
   keepaliveMs: Ms;
   deadtimeMs: Ms;

@@ -3,7 +3,7 @@
  */
 import { ms } from '../runtime/units.ts';
 import { apiauth, respawn } from './clients.ts';
-import { type Position, Report } from './diagnostics.ts';
+import { countErrors, type Position, Report } from './diagnostics.ts';
 import { findDirective, nearestDirective } from './directives.ts';
 import { advise, type Draft, type Reading, type Statement } from './draft.ts';
 import { stonith, stonithHost } from './fencing.ts';
@@ -66,6 +66,7 @@ function emptyDraft(system: System): Draft {
     env: new Map(),
     notActive: [],
     written: new Map(),
+    refused: new Set(),
     keepaliveMs: ms(1_000),
     deadtimeMs: ms(30_000),
     warntimeMs: null,
@@ -154,6 +155,7 @@ function readLine(reading: Reading, file: string, line: Line): void {
   const restColumn = name.column + name.text.length + separators;
   const onWord = Object.hasOwn(wordHandlers, name.text) ? wordHandlers[name.text] : undefined;
   const onLine = Object.hasOwn(lineHandlers, name.text) ? lineHandlers[name.text] : undefined;
+  const errorsBefore = countErrors(reading.report.diagnostics);
   if (onWord !== undefined) {
     if (name.text === 'udp') replacedByBcast(reading, position);
     const values = words(rest, wordSeparators, restColumn);
@@ -170,6 +172,8 @@ function readLine(reading: Reading, file: string, line: Line): void {
   } else {
     unknownDirective(reading, name.text, position);
   }
+  if (countErrors(reading.report.diagnostics) > errorsBefore)
+    reading.draft.refused.add(findDirective(name.text)?.name ?? nearestDirective(name.text) ?? name.text);
 }
 
 function replacedByBcast(reading: Reading, position: Position): void {

@@ -3,7 +3,7 @@
  */
 import type { NodeName } from '../runtime/units.ts';
 import { addressProblem } from './address.ts';
-import { type Position, Report, wholeFile } from './diagnostics.ts';
+import { type Position, Report, unreadable, wholeFile } from './diagnostics.ts';
 import { cutName } from './nodes.ts';
 import type { GroupSpec, ResourceSpec } from './settings.ts';
 import type { FileContent, System } from './system.ts';
@@ -42,19 +42,12 @@ export function readHaresources(source: HaresourcesSource): HaresourcesReading {
   const report = new Report();
   const { file, originalFile, content } = source;
   if (!content.ok) {
-    const message =
-      content.errno === 'ENOENT'
-        ? 'the file with the resources is missing'
-        : `the file with the resources cannot be read (${content.errno})`;
-    const hint =
-      content.errno === 'ENOENT'
-        ? `write one line for each group into ${file}: NODE ADDRESS SCRIPT…; an empty file means no resources`
-        : 'run this as root';
     report.add(wholeFile(file), {
-      severity: 'error',
-      code: 'HB_CONFIG_UNREADABLE',
-      message,
-      hint,
+      ...unreadable(
+        'the file with the resources',
+        content.errno,
+        `write one line for each group into ${file}: NODE ADDRESS SCRIPT…; an empty file means no resources`,
+      ),
       original: `ERROR: Cannot open resources file [${originalFile}]\ninfo: An annotated sample ${originalFile} file is provided in the documentation.\ninfo: Please copy it to ${originalFile}, read it, customize it, and try again.`,
     });
     return { groups: [], report };

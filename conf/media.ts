@@ -4,7 +4,7 @@
 import { isIPv6 } from 'node:net';
 import { linkName } from '../runtime/units.ts';
 import type { Position } from './diagnostics.ts';
-import { advise, notActive, type Reading, refuse, type Statement } from './draft.ts';
+import { advise, type Reading, refuse, type Statement } from './draft.ts';
 import { declareNode } from './nodes.ts';
 import type { MediumSpec } from './settings.ts';
 import { type Word, words } from './text.ts';
@@ -80,7 +80,6 @@ export function serial(reading: Reading, word: Word, position: Position): void {
       baud: reading.draft.baud,
       place: position.place,
     });
-    notActive(reading, 'serial', position);
   }
 }
 
@@ -116,7 +115,6 @@ function addPing(reading: Reading, kind: 'ping' | 'ping6', word: Word, position:
   const label = kind === 'ping' ? 'ping membership' : 'ping6 membership';
   if (!declareNode(reading, word.text, 'ping', position, illegalMedium(kind, label, word))) return;
   addMedium(reading, position, { kind, link: linkName(word.text), host: word.text, place: position.place });
-  notActive(reading, kind, position);
 }
 
 export function pingGroup(reading: Reading, statement: Statement): void {
@@ -150,7 +148,6 @@ export function pingGroup(reading: Reading, statement: Statement): void {
     hosts: hosts.map((host) => host.text),
     place: position.place,
   });
-  notActive(reading, 'ping_group', statement.position);
 }
 
 export function ucast(reading: Reading, statement: Statement): void {

@@ -9,7 +9,8 @@
 import type { NodeName } from '../runtime/units.ts';
 import { readAuthKeys } from './authkeys.ts';
 import { checkHaCf, timesOf } from './checks.ts';
-import { countErrors, type Diagnostic, Report, wholeFile } from './diagnostics.ts';
+import { withBuiltInRules } from './clients.ts';
+import { countErrors, type Diagnostic, type Finding, Report, unreadable, wholeFile } from './diagnostics.ts';
 import { directives } from './directives.ts';
 import type { Draft, Reading } from './draft.ts';
 import { readHaCf } from './ha-cf.ts';
@@ -44,22 +45,63 @@ export interface Configuration {
   readonly originalLog: readonly string[];
 }
 
-/** The name of this node, in lower case: the first line of nodeinfo, if that file is not empty, else the host's name. */
-function ownName(options: ConfigurationOptions, directory: string): string {
-  const content = options.system.readFile(`${directory}/nodeinfo`);
+/**
+ * The name of this node, in lower case: the first line of nodeinfo, if that file is not empty, else the host's name.
+ *
+ * A nodeinfo that is there but cannot be read is an error: Heartbeat would take the host's name, and be another node than was meant.
+ */
+function ownName(
+  options: ConfigurationOptions,
+  file: string,
+): { readonly self: string; readonly selfFrom: string; readonly report: Report } {
+  const report = new Report();
+  const content = options.system.readFile(file);
+  if (!content.ok && content.errno !== 'ENOENT' && content.errno !== 'ENOTDIR')
+    report.add(wholeFile(file), unreadable('the file with the name of this node', content.errno, ''));
   const [first] = content.ok ? splitLines(content.bytes, Number.MAX_SAFE_INTEGER) : [];
-  return (first?.text ?? options.hostname).toLowerCase();
+  return first === undefined
+    ? { self: options.hostname.toLowerCase(), selfFrom: 'its host name', report }
+    : { self: first.text.toLowerCase(), selfFrom: `the first line of ${file}`, report };
+}
+
+/** Set when all files are missing for one and the same reason: then the directory is what there is to say something about. */
+function directoryFinding(directory: string, system: System): Finding | null {
+  const errnos = ['ha.cf', 'authkeys', 'haresources'].map((name) => {
+    const content = system.readFile(`${directory}/${name}`);
+    return content.ok ? null : content.errno;
+  });
+  const [errno] = errnos;
+  if (errno === null || errno === undefined || errnos.some((other) => other !== errno)) return null;
+  if (errno === 'ENOENT' && system.stat(directory) !== null) return null;
+  if (errno !== 'ENOENT' && errno !== 'ENOTDIR' && errno !== 'EACCES') return null;
+  const finding = unreadable(
+    'the configuration directory',
+    errno,
+    'make it and put ha.cf, authkeys and haresources into it (conf/samples has examples), or name another one with --config-dir',
+  );
+  return errno === 'ENOTDIR' ? { ...finding, message: 'the configuration directory is no directory' } : finding;
 }
 
 /** Reads and checks everything. Never throws for what the files hold. */
 export function readConfiguration(options: ConfigurationOptions): Configuration {
   const { system } = options;
   const directory = options.configDir.replace(/(?<=.)\/+$/, '');
-  const self = ownName(options, directory);
+  const { self, selfFrom, report: naming } = ownName(options, `${directory}/nodeinfo`);
   const files = (name: string) => ({ file: `${directory}/${name}`, originalFile: `${directory}//${name}` });
 
   const { file, originalFile } = files('ha.cf');
   const haCf = readHaCfFile(directory, file, originalFile, self, system);
+  const inDirectory = directoryFinding(directory, system);
+  if (inDirectory !== null) {
+    const report = new Report();
+    report.add(wholeFile(directory), inDirectory);
+    return {
+      settings: null,
+      authKeys: null,
+      diagnostics: report.diagnostics,
+      originalLog: originalLog(haCf.reading.report, report, report, report),
+    };
+  }
   const authKeysFile = files('authkeys');
   const authKeys = readAuthKeys({
     ...authKeysFile,
@@ -69,7 +111,14 @@ export function readConfiguration(options: ConfigurationOptions): Configuration 
   });
   const checks = new Report();
   if (haCf.readable)
-    checkHaCf({ draft: haCf.reading.draft, report: checks, file, self, activeMedia: options.activeMedia ?? null });
+    checkHaCf({
+      draft: haCf.reading.draft,
+      report: checks,
+      file,
+      self,
+      selfFrom,
+      activeMedia: options.activeMedia ?? null,
+    });
   const haresourcesFile = files('haresources');
   const { draft } = haCf.reading;
   const nodes = haCf.readable
@@ -85,12 +134,12 @@ export function readConfiguration(options: ConfigurationOptions): Configuration 
       })
     : { groups: [], report: new Report() };
 
-  const reports = [haCf.reading.report, authKeys.report, checks, haresources.report];
+  const reports = [naming, haCf.reading.report, authKeys.report, checks, haresources.report];
   const diagnostics = reports.flatMap((report) => report.diagnostics);
   const good = countErrors(diagnostics) === 0;
   return {
     settings: good
-      ? settingsOf(directory, cutName(self), draft, haresources.groups, options.activeMedia ?? new Set())
+      ? settingsOf(directory, cutName(self), draft, haresources.groups, system)
       : null,
     authKeys: good ? authKeys.keys : null,
     diagnostics,
@@ -130,34 +179,13 @@ function readHaCfFile(
     self,
     system,
   });
-  if (content.ok) {
-    if (
-      reading.draft.written.size === 0 &&
-      reading.draft.nodes.length === 0 &&
-      reading.report.diagnostics.length === 0
-    ) {
-      reading.report.add(wholeFile(file), {
-        severity: 'warning',
-        code: 'HB_CONFIG_MISSING',
-        message: 'the file says nothing',
-        hint: `write at least: logfile /var/log/ha-log, node ${self} OTHER, bcast eth1, auto_failback on, each on its own line`,
-      });
-    }
-    return { reading, readable: true };
-  }
-  const message =
-    content.errno === 'ENOENT'
-      ? 'the main configuration file is missing'
-      : `the main configuration file cannot be read (${content.errno})`;
-  const hint =
-    content.errno === 'ENOENT'
-      ? 'copy one of the samples (conf/samples) to it and change names and interfaces, or name another directory with --config-dir'
-      : 'run this as root';
+  if (content.ok) return { reading, readable: true };
   reading.report.add(wholeFile(file), {
-    severity: 'error',
-    code: 'HB_CONFIG_UNREADABLE',
-    message,
-    hint,
+    ...unreadable(
+      'the main configuration file',
+      content.errno,
+      'copy one of the samples (conf/samples) to it and change names and interfaces, or name another directory with --config-dir',
+    ),
     original: `ERROR: Cannot open config file [${originalFile}]\ninfo: An annotated sample ${originalFile} file is provided in the documentation.\ninfo: Please copy it to ${originalFile}, read it, customize it, and try again.`,
   });
   return { reading, readable: false };
@@ -183,7 +211,7 @@ function settingsOf(
   self: NodeName,
   draft: Draft,
   groups: readonly GroupSpec[],
-  activeMedia: ReadonlySet<string>,
+  system: System,
 ): Settings {
   const times = timesOf(draft);
   return {
@@ -222,7 +250,7 @@ function settingsOf(
       debug: draft.debug,
     },
     respawn: draft.respawn,
-    apiAuth: draft.apiAuth,
+    apiAuth: withBuiltInRules(draft.apiAuth, system),
     stonith: draft.stonith,
     env: Object.fromEntries(draft.env),
     recorded: recordedOf(draft),
@@ -230,8 +258,7 @@ function settingsOf(
     mediaFailure: draft.mediaFailure,
     guardian: draft.guardian,
     resourceTimeoutMs: draft.resourceTimeoutMs,
-    // A build that runs a kind of medium says so; its lines are then active.
-    notActive: draft.notActive.filter(({ directive }) => !activeMedia.has(directive)),
+    notActive: draft.notActive,
   };
 }
 

@@ -61,8 +61,13 @@ export type MediumSpec =
       readonly place: Place;
     };
 
+/** A program that the node keeps running: a `respawn` or `failfast` line. */
 export interface RespawnSpec {
   readonly user: string;
+  /** The user's numbers; null when this machine lacks it (for a built-in plugin only). */
+  readonly account: { readonly uid: number; readonly gid: number } | null;
+  /** The program is not installed, and our own plugin of this name takes its place. */
+  readonly builtIn: 'ipfail' | null;
   /** The command line as written: the original runs it by `/bin/sh -c exec`. */
   readonly command: string;
   /** failfast: the machine reboots when the command dies by a signal or non-zero. */
@@ -70,6 +75,7 @@ export interface RespawnSpec {
   readonly place: Place;
 }
 
+/** Who may sign on under a client name: a user or a group is enough. Heartbeat's built-in rules are among them. */
 export interface ApiAuth {
   readonly client: string;
   readonly uids: readonly number[] | null;

@@ -35,6 +35,8 @@ export interface System {
   /** The number of a user or group name; null when it does not exist. */
   userId(name: string): number | null;
   groupId(name: string): number | null;
+  /** The number of a user's primary group; null when there is no such user. */
+  primaryGroup(user: string): number | null;
   /** The UDP port of a service name; null when it is not known. */
   udpPort(service: string): number | null;
   /** The service name of a UDP port; null when it has none. */
@@ -90,6 +92,10 @@ export function realSystem(): System {
     },
     userId: (name) => idOf('passwd', name),
     groupId: (name) => idOf('group', name),
+    primaryGroup(user) {
+      const gid = /^[0-9]+$/.test(user) ? undefined : getent('passwd', user).split(':')[3];
+      return gid === undefined || gid === '' ? null : Number(gid);
+    },
     udpPort: (service) => servicePort(service),
     udpService: (port) => serviceName(port),
     resolveIpv4(host) {

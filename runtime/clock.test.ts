@@ -39,7 +39,7 @@ describe('SimulatedClock', () => {
 });
 
 describe('SystemClock', () => {
-  it.each(['coarse', 'precise'] as const)('never fires early (%s)', async (accuracy) => {
+  it.each(['coarse', 'precise', 'exact'] as const)('never fires early (%s)', async (accuracy) => {
     const clock = new SystemClock();
     for (const delayMs of [0, 0.3, 1, 2.7, 5.5]) {
       const atMs = ms(clock.now() + delayMs);

@@ -4,14 +4,16 @@
  * {@link SystemClock} reads CLOCK_MONOTONIC, so that instants of all threads and processes of a machine compare and no step of the wall
  * clock moves them. {@link SimulatedClock} stands still until it is told to move, which makes whole clusters run in a unit test.
  */
+import { setPreciseTimer } from './sys/timer-fd.ts';
 import { type Ms, ms } from './units.ts';
 
 export interface TimerOptions {
   /**
-   * `coarse` (default) fires at most about 1 ms late on an idle machine. `precise` waits the last two milliseconds in the event loop
-   * (I/O goes on) and fires within some 10 µs; it costs up to 2 ms of CPU a timer, so it is for the heartbeat's tick only.
+   * `coarse` (default) fires at most about 1 ms late on an idle machine. `precise` sleeps until the instant (a timerfd): some 0.1 ms late, the
+   * time that a machine takes to wake; for ticks. `exact` is awake before and waits the rest in the event loop (I/O goes on): within some
+   * 10 µs, for {@link LEAD_MS} of CPU; for deadlines that are rarely reached.
    */
-  readonly accuracy?: 'coarse' | 'precise';
+  readonly accuracy?: 'coarse' | 'precise' | 'exact';
 }
 
 /** A timer that was set. `cancel` may be called at any time, also twice and after it has fired. */
@@ -29,33 +31,50 @@ export interface Clock {
 /** Node turns longer delays into 1 ms; longer timers are set again when this much has passed. */
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
-/** Node's timers come 0 to 1.1 ms after their whole millisecond: what is left below this is waited for in the event loop. */
-const SPIN_MS = 2.2;
+/** How long before its instant an exact timer is awake [ms]: nine of ten wake-ups of an idle machine take less. */
+const LEAD_MS = 0.25;
 
-/** CLOCK_MONOTONIC and Node's timers. */
+/** CLOCK_MONOTONIC, Node's timers and a timerfd. */
 export class SystemClock implements Clock {
   now(): Ms {
     return ms(Number(process.hrtime.bigint()) / 1e6);
   }
 
   setTimer(atMs: Ms, fn: () => void, options: TimerOptions = {}): Timer {
-    const precise = options.accuracy === 'precise';
-    let timeout: NodeJS.Timeout | undefined;
-    let immediate: NodeJS.Immediate | undefined;
+    switch (options.accuracy) {
+      case 'precise':
+        return { cancel: setPreciseTimer(atMs, fn) };
+      case 'exact':
+        return this.#setExact(atMs, fn);
+      default:
+        return this.#setCoarse(atMs, fn);
+    }
+  }
+
+  #setCoarse(atMs: Ms, fn: () => void): Timer {
+    let timeout: NodeJS.Timeout;
     const arm = (): void => {
-      const leftMs = atMs - this.now();
-      if (precise && leftMs < SPIN_MS) immediate = setImmediate(due);
       // Node counts whole milliseconds from a cached time, so a timer may come a fraction early: then it is armed again.
-      else timeout = setTimeout(due, Math.min(precise ? Math.floor(leftMs - 2) : Math.ceil(leftMs), LONGEST_DELAY_MS));
+      timeout = setTimeout(due, Math.min(Math.ceil(atMs - this.now()), LONGEST_DELAY_MS));
     };
     const due = (): void => {
       if (this.now() >= atMs) fn();
       else arm();
     };
     arm();
+    return { cancel: () => clearTimeout(timeout) };
+  }
+
+  #setExact(atMs: Ms, fn: () => void): Timer {
+    let immediate: NodeJS.Immediate | undefined;
+    const wait = (): void => {
+      if (this.now() >= atMs) fn();
+      else immediate = setImmediate(wait);
+    };
+    const wake = setPreciseTimer(ms(atMs - LEAD_MS), wait);
     return {
-      cancel: (): void => {
-        clearTimeout(timeout);
+      cancel: () => {
+        wake();
         clearImmediate(immediate);
       },
     };

@@ -53,6 +53,10 @@ export const ERROR_CODES = {
   HB_AGENT_FAILED: 'AgentError',
   HB_AGENT_TIMEOUT: 'AgentError',
 
+  HB_CLIENT_REFUSED: 'ClientError',
+  HB_CLIENT_GONE: 'ClientError',
+  HB_CLIENT_REQUEST: 'ClientError',
+
   HB_SYSTEM_CALL: 'SystemCallError',
   HB_SYSTEM_UNSUPPORTED: 'SystemCallError',
 } as const;
@@ -97,6 +101,8 @@ export class ActorError extends HbError<CodeOf<'ActorError'>> {}
 export class CallTimeoutError extends HbError<CodeOf<'CallTimeoutError'>> {}
 /** A resource agent that misbehaved. Details: `agent`, `action`, `exitCode`, `stderrTail`. */
 export class AgentError extends HbError<CodeOf<'AgentError'>> {}
+/** What a program hears that speaks to the node through its client API. Details: `path`, `reason`. */
+export class ClientError extends HbError<CodeOf<'ClientError'>> {}
 /** A call to the kernel that failed. Details: `call`, `errno`. */
 export class SystemCallError extends HbError<CodeOf<'SystemCallError'>> {}
 
@@ -108,6 +114,7 @@ const FAMILIES = {
   ActorError,
   CallTimeoutError,
   AgentError,
+  ClientError,
   SystemCallError,
 } as const satisfies Record<ErrorFamily, unknown>;
 

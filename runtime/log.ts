@@ -3,8 +3,9 @@
  *
  * A {@link LogTarget} is plain data: the main thread makes one from the settings and every actor opens it for itself. Files are
  * opened for appending, so lines of several threads do not mix. Log rotation is noticed by the changed inode, at most once a minute.
+ * No sink can stop a node: what cannot be written is counted, and the first line that can be written again is preceded by the count.
  */
-import { closeSync, fstatSync, openSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, statSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Logger as PinoLogger } from 'pino';
 import type { SyslogSender } from './sys/syslog.ts';
@@ -85,38 +86,90 @@ export function formatScriptLine(tag: string, pid: number, text: string, at: Dat
 /** How often a log file's inode is compared with the path's [ms]; the original looks at most once a minute. */
 const rotationCheckMs = 60_000;
 
+/** Not blocking: a pipe in the place of a log file, with nobody at its other end, must not hold up a thread that beats. */
+const appendFlags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
+
+/** Why a log file cannot be written (`EACCES`, `ENOENT`, `ENOSPC` …), found by opening it as every line will; null when it can. */
+export function logFileProblem(path: string): string | null {
+  try {
+    closeSync(openSync(path, appendFlags, 0o644));
+    return null;
+  } catch (error) {
+    return errnoOf(error);
+  }
+}
+
+function errnoOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}
+
 /** An append-only file that notices log rotation. Opening is tried again at the next line when it failed. */
 class AppendFile {
   readonly path: string;
+  readonly #nowMs: () => number;
+  /** Makes a line of our own, without the newline. */
+  readonly #remark: (severity: Severity, text: string) => string;
   #fd: number | null = null;
   #checkedMs = 0;
+  /** Lines that were lost since the last one that was written. */
+  #lostInARow = 0;
+  #lastErrno = '';
+  /** The last line was written in part only. */
+  #isTorn = false;
 
-  constructor(path: string) {
+  constructor(path: string, nowMs: () => number, remark: (severity: Severity, text: string) => string) {
     this.path = path;
+    this.#nowMs = nowMs;
+    this.#remark = remark;
   }
 
   /** @returns false when the line could not be written: the caller counts the loss, since a full disk must not end a node */
   append(line: string): boolean {
     try {
-      if (this.#fd !== null && Date.now() - this.#checkedMs >= rotationCheckMs) this.#closeIfRotated(this.#fd);
-      if (this.#fd === null) {
-        this.#fd = openSync(this.path, 'a', 0o644);
-        this.#checkedMs = Date.now();
+      const fd = this.#open();
+      if (this.#isTorn) this.#write(fd, '\n');
+      if (this.#lostInARow > 0) {
+        this.#write(
+          fd,
+          `${this.#remark('WARN', `${this.#lostInARow} lines of this log were lost (${this.#lastErrno})`)}\n`,
+        );
+        this.#lostInARow = 0;
       }
-      writeSync(this.#fd, line);
+      this.#write(fd, `${line}\n`);
       return true;
-    } catch {
+    } catch (error) {
+      this.#lostInARow++;
+      this.#lastErrno = errnoOf(error);
       return false;
     }
   }
 
-  #closeIfRotated(fd: number): void {
-    this.#checkedMs = Date.now();
+  /** Writes all of it; a full disk takes a part and refuses the rest. */
+  #write(fd: number, text: string): void {
+    const bytes = Buffer.from(text);
+    for (let written = 0; written < bytes.length; this.#isTorn = written < bytes.length)
+      written += writeSync(fd, bytes, written);
+  }
+
+  #open(): number {
+    if (this.#fd !== null && this.#nowMs() - this.#checkedMs < rotationCheckMs) return this.#fd;
+    this.#checkedMs = this.#nowMs();
+    if (this.#fd === null) {
+      this.#fd = openSync(this.path, appendFlags, 0o644);
+    } else if (this.#isRotated(this.#fd)) {
+      // The old file is kept until there is a new one: better a line in the wrong file than none.
+      const old = this.#fd;
+      this.#fd = openSync(this.path, appendFlags, 0o644);
+      closeSync(old);
+      this.#write(this.#fd, `${this.#remark('info', `log-rotate detected on logfile ${this.path}`)}\n`);
+    }
+    return this.#fd;
+  }
+
+  #isRotated(fd: number): boolean {
     const open = fstatSync(fd);
     const named = statSync(this.path, { throwIfNoEntry: false });
-    if (named !== undefined && named.ino === open.ino && named.dev === open.dev) return;
-    closeSync(fd);
-    this.#fd = null;
+    return named === undefined || named.ino !== open.ino || named.dev !== open.dev;
   }
 
   close(): void {
@@ -125,23 +178,36 @@ class AppendFile {
   }
 }
 
+/** A text as one line: what came over the network or from a script must not look like a line of ours. */
+function oneLine(text: string): string {
+  return text.replaceAll(/[\r\n]+/g, ' ');
+}
+
+const monotonicMs = (): number => performance.now();
+
 /**
  * Opens a log for the calling thread.
  *
  * @param syslog how to reach syslogd; asked for only when the target names a facility
+ * @param nowMs  monotonic time [ms], for the rotation check only
  */
-export function openLog(target: LogTarget, syslog?: (facility: string) => SyslogSender): Log {
-  const logFile = target.logFile === null ? null : new AppendFile(target.logFile);
-  const debugFile =
-    target.debugFile === null || target.debugFile === target.logFile ? null : new AppendFile(target.debugFile);
+export function openLog(
+  target: LogTarget,
+  syslog?: (facility: string) => SyslogSender,
+  nowMs: () => number = monotonicMs,
+): Log {
+  const append = (path: string | null): AppendFile | null =>
+    path === null ? null : new AppendFile(path, nowMs, remark);
+  const logFile = append(target.logFile);
+  const debugFile = target.debugFile === target.logFile ? null : append(target.debugFile);
   const sender = target.facility !== null && target.facility !== 'none' && syslog ? syslog(target.facility) : null;
   let lostLines = 0;
 
   /** debug lines go to the debug file only, all others to both (reference: configuration, section 9). */
   const toFiles = (severity: Severity, line: string): void => {
     const forLogFile = severity !== 'debug' || target.debugFile === target.logFile;
-    if (logFile !== null && forLogFile && !logFile.append(`${line}\n`)) lostLines++;
-    if (debugFile !== null && !debugFile.append(`${line}\n`)) lostLines++;
+    if (logFile !== null && forLogFile && !logFile.append(line)) lostLines++;
+    if (debugFile !== null && !debugFile.append(line)) lostLines++;
     if (target.stderr) {
       try {
         writeSync(2, `${line}\n`);
@@ -163,9 +229,16 @@ export function openLog(target: LogTarget, syslog?: (facility: string) => Syslog
         )
       : null;
 
+  function remark(severity: Severity, text: string): string {
+    return target.format === 'json'
+      ? JSON.stringify({ level: pinoLevel[severity], time: Date.now(), ident: target.ident, severity, msg: text })
+      : formatLine(target, process.pid, severity, text, new Date());
+  }
+
   return {
-    write(severity, text, data) {
+    write(severity, rawText, data) {
       if (severity === 'debug' && target.debugLevel === 0) return;
+      const text = oneLine(rawText);
       if (json !== null) json[pinoLevel[severity]]({ severity, ...data }, text);
       else toFiles(severity, formatLine(target, process.pid, severity, text, new Date()));
       if (
@@ -174,7 +247,8 @@ export function openLog(target: LogTarget, syslog?: (facility: string) => Syslog
       )
         lostLines++;
     },
-    script(tag, pid, text) {
+    script(tag, pid, rawText) {
+      const text = oneLine(rawText);
       if (json !== null) json.info({ tag, scriptPid: pid }, text);
       else toFiles('info', formatScriptLine(tag, pid, text, new Date()));
       if (sender !== null && !sender.send(scriptPriority(text), `${tag}[${pid}]`, text)) lostLines++;

@@ -100,8 +100,6 @@ export function step(state: ClientsState, input: ClientsInput, nowMs: number): C
     case 'observed':
       toAll(turn, input.fields, input.mask);
       break;
-    case 'clients-paused':
-      break;
     case 'comm-up':
     case 'node-status':
     case 'node-dead':

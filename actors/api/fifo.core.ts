@@ -21,7 +21,7 @@ const netstringClosing = Buffer.from('%%%');
  * netstring that lacks its last newline does not swallow the message behind it.
  */
 export class FifoReader {
-  #held = Buffer.alloc(0);
+  #held: Buffer = Buffer.alloc(0);
 
   push(chunk: Uint8Array): FifoItem[] {
     this.#held = Buffer.concat([this.#held, chunk]);

@@ -27,7 +27,11 @@ export function makeFifo(path: string): void {
  * @param onFailure the FIFO cannot be read any more
  * @returns ends the reading; the FIFO stays, and its writers block from then on
  */
-export function readFifo(path: string, onItem: (item: FifoItem) => void, onFailure: (error: Error) => void): () => void {
+export function readFifo(
+  path: string,
+  onItem: (item: FifoItem) => void,
+  onFailure: (error: Error) => void,
+): () => void {
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   let socket: Socket;
   try {

@@ -34,7 +34,7 @@ const firstRoomBytes = 1_024;
  * stream has lost its footing.
  */
 export class FrameReader {
-  #held = Buffer.alloc(0);
+  #held: Buffer = Buffer.alloc(0);
   #from = 0;
   #to = 0;
   #broken = false;

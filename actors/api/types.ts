@@ -37,7 +37,7 @@ export type ClientsInput =
   /** The connection is gone: `info` of the leave notice, e.g. `EOF`. */
   | { readonly type: 'disconnected'; readonly connection: number; readonly info: string }
   | MembershipEvent
-  | ClientsCast
+  | Extract<ClientsCast, { type: 'observed' | 'rscstatus' }>
   /** Looks for clients whose process has ended while their socket lives on in another one. */
   | { readonly type: 'audit' }
   /** A process that we had started has ended. */

@@ -18,6 +18,7 @@ import type { AgentResult } from '../../plugins/agents/agent.ts';
 import { ActorError } from '../../runtime/errors.ts';
 import type { LogTarget } from '../../runtime/log.ts';
 import { sibling } from '../../runtime/module-url.ts';
+import { type LockResult, lockFile } from '../../runtime/sys/lock.ts';
 import { Inventory } from './inventory.core.ts';
 import { killGroup } from './operation.ts';
 import {
@@ -53,7 +54,11 @@ export interface GuardianOptions {
   readonly log: LogTarget | null;
   /** Limit of each stop when the daemon has died [ms]. */
   readonly stopTimeoutMs: number;
+  /** How long addresses wait for the services above them then [ms]; see release.ts. */
+  readonly addressGraceMs: number;
   readonly rebootCommands?: readonly (readonly string[])[];
+  /** A file that the guardian holds locked as long as it lives: the next daemon waits until this one has released everything. */
+  readonly lockPath?: string;
   /** A guardian died and was replaced. */
   onWarning(text: string): void;
   /** No guardian can be kept alive: resources cannot be managed any more. */
@@ -90,14 +95,18 @@ export class GuardianClient {
 
   /** Rejects with ActorError HB_ACTOR_START when the guardian cannot be started. */
   async start(): Promise<void> {
+    const lock = this.#lock();
     const child = spawn(process.execPath, [...HEAP_FLAGS, fileURLToPath(sibling(import.meta.url, './main.ts'))], {
       // Its own session: what a terminal or a service manager sends to our group must not reach it.
       detached: true,
-      stdio: ['pipe', 'pipe', 'ignore'],
+      // The lock's descriptor is inherited and with it the lock; scripts do not get it (Node closes it on exec).
+      stdio: ['pipe', 'pipe', 'ignore', ...(lock === null ? [] : [lock.fd])],
       env: process.env,
       cwd: '/',
     });
     this.#child = child;
+    if (lock !== null && child.pid !== undefined) lock.nameHolder(child.pid);
+    lock?.release();
     const ready = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
       ready.reject(startError('it did not answer in time'));
@@ -118,13 +127,21 @@ export class GuardianClient {
       ready.reject(startError(`it ended with ${signal ?? `exit code ${code}`}`));
       this.#onExit(child, signal ?? `exit code ${code}`);
     });
-    const { mode, environment, log, stopTimeoutMs, rebootCommands = defaultReboot } = this.#options;
-    this.#send({ type: 'hello', mode, environment, log, stopTimeoutMs, rebootCommands, held: this.#inventory.list() });
+    const { mode, environment, log, stopTimeoutMs, addressGraceMs, rebootCommands = defaultReboot } = this.#options;
+    this.#send({ type: 'hello', mode, environment, log, stopTimeoutMs, addressGraceMs, rebootCommands, held: this.#inventory.list() });
     try {
       await ready.promise;
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #lock(): Extract<LockResult, { ok: true }> | null {
+    const { lockPath } = this.#options;
+    if (lockPath === undefined) return null;
+    const lock = lockFile(lockPath);
+    if (!lock.ok) throw startError(`the guardian of an earlier run [pid ${lock.holderPid ?? '?'}] still runs`);
+    return lock;
   }
 
   /** Runs `path args…`. Never rejects: see {@link ScriptResult}. @param timeoutMs [ms, > 0] */

@@ -91,7 +91,7 @@ function daemonDied(): void {
 
 async function release(): Promise<void> {
   if (hello === null || inventory.size === 0) return;
-  const { mode, environment, stopTimeoutMs, rebootCommands } = hello;
+  const { mode, environment, stopTimeoutMs, addressGraceMs, rebootCommands } = hello;
   const log = await openLogLine(hello);
   const words = inventory.list().map((resource) => resource.word);
   if (mode === 'off') {
@@ -112,6 +112,7 @@ async function release(): Promise<void> {
       return agents(script).stop(args);
     },
     log,
+    addressGraceMs,
   });
   log(
     stuck.length === 0 ? 'info' : 'CRIT',
@@ -124,7 +125,8 @@ async function openLogLine(greeting: Hello): Promise<LogLine> {
   if (greeting.log === null) return () => undefined;
   try {
     const { openLog } = await import('../../runtime/log.ts');
-    const log = openLog({ ...greeting.log, ident: 'guardian', facility: null });
+    const { openSyslog } = await import('../../runtime/sys/syslog.ts');
+    const log = openLog({ ...greeting.log, ident: 'guardian' }, openSyslog);
     return (severity, text) => log.write(severity, text);
   } catch {
     return () => undefined;

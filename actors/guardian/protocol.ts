@@ -37,6 +37,8 @@ export type ToGuardian =
       readonly log: LogTarget | null;
       /** For each stop of a release [ms, > 0]. */
       readonly stopTimeoutMs: number;
+      /** How long addresses wait for the services above them [ms, >= 0]. */
+      readonly addressGraceMs: number;
       /** Tried in order until one starts, in mode `reboot`. */
       readonly rebootCommands: readonly (readonly string[])[];
       /** What is held already: not empty when this guardian replaces one that died. */
@@ -70,7 +72,8 @@ export type FromGuardian =
       readonly durationMs: number;
     };
 
-export function encodeLine(message: ToGuardian | FromGuardian): string {
+/** One message as a line: what {@link LineReader} reads. */
+export function encodeLine(message: { readonly type: string }): string {
   return `${JSON.stringify(message)}\n`;
 }
 
@@ -79,7 +82,7 @@ export function encodeLine(message: ToGuardian | FromGuardian): string {
  *
  * A line that is no message throws SyntaxError or TypeError: one end is broken.
  */
-export class LineReader<M extends ToGuardian | FromGuardian> {
+export class LineReader<M extends { readonly type: string }> {
   #rest = '';
 
   /** @param chunk decoded text: the stream must decode UTF-8 across chunks */

@@ -7,8 +7,6 @@
 import type { AgentResult } from '../../plugins/agents/agent.ts';
 import type { HeldResource } from './protocol.ts';
 
-/** How long addresses wait for the services above them [ms]. */
-export const ADDRESS_GRACE_MS = 1_000;
 /** Tries of a stop that fails; there is no time for the ten of a normal release. */
 const STOP_TRIES = 3;
 const STOP_PAUSE_MS = 1_000;
@@ -19,6 +17,8 @@ export interface ReleaseTools {
   /** Removes an address. */
   stopAddress(resource: Extract<HeldResource, { kind: 'address' }>): Promise<AgentResult>;
   log(severity: 'info' | 'ERROR' | 'CRIT', text: string): void;
+  /** How long addresses wait for the services above them [ms]: at most half of the deadtime, so that they are gone before the other node takes them. */
+  readonly addressGraceMs: number;
 }
 
 /**
@@ -37,7 +37,7 @@ export async function releaseHeld(order: readonly HeldResource[], tools: Release
   };
   const grace = setTimeout(() => {
     for (const resource of order) if (resource.kind === 'address') void dropAddress(resource);
-  }, ADDRESS_GRACE_MS);
+  }, tools.addressGraceMs);
   for (const resource of order) {
     if (resource.kind === 'address') await dropAddress(resource);
     else await stopRepeatedly(resource, () => tools.stopScript(resource), tools, stuck);

@@ -14,9 +14,9 @@ import { acquireOwn } from './negotiation.ts';
 import type { Turn } from './turn.ts';
 
 /** How long the preferred owner waits for the other node to give a group up that both hold [ms]. */
-export const YIELD_MS = 5_000;
+const YIELD_MS = 5_000;
 /** How long groups must be without an owner before their preferred node takes them [ms]. */
-export const ADOPT_MS = 2_000;
+const ADOPT_MS = 2_000;
 
 /** Runs after every input. */
 export function keepBalance(turn: Turn): void {

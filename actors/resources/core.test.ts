@@ -98,6 +98,16 @@ describe('negotiation (section 3)', () => {
     expect(out).toContain('acquire standby web');
   });
 
+  it('does not settle on the word of a node that is still stopping things', () => {
+    const bench = new CoreBench();
+    bench.commUp();
+    bench.hear('resource rsc_hold=all rtype=full isstable=0');
+    bench.hear('resource rsc_hold=none rtype=full isstable=0 info=shutdown');
+    expect(bench.pass(60_000)).toEqual([]);
+    expect(bench.hear('shutdone st=dead')).toContain('acquire own web');
+    expect(bench.finish()).toContain('log info: local resource transition completed.');
+  });
+
   it('ignores a report that arrives after a newer one', () => {
     const bench = steady();
     bench.hear('resource rsc_hold=local rtype=full isstable=1 seq=1f');

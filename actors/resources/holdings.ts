@@ -35,11 +35,6 @@ export function kindsOf(holding: Holding): readonly Kind[] {
 }
 
 /** The same groups as the other node calls them: what is local here is foreign there. */
-export function mirror(holding: Holding): Holding {
-  return holding === 'none' ? 'none' : mirrorSet(holding);
-}
-
-/** {@link mirror} for sets that are not empty. */
 export function mirrorSet(set: ResourceSet): ResourceSet {
   if (set === 'local') return 'foreign';
   return set === 'foreign' ? 'local' : set;

@@ -114,6 +114,73 @@ const trouble = fc.oneof(
 );
 
 describe('two nodes, any schedule', () => {
+  // Found by long searches; each one failed once.
+  it.each<
+    readonly [
+      string,
+      ResourcesConfig['autoFailback'],
+      number,
+      readonly (readonly [Act['do'], Which, number, ('all' | 'local' | 'foreign')?])[],
+    ]
+  >([
+    [
+      'legacy, only one node missed the other',
+      'legacy',
+      9,
+      [
+        ['start', 0, 2_012],
+        ['cut', 0, 4_460],
+        ['start', 0, 1_540],
+      ],
+    ],
+    [
+      'legacy, a request before the other node is up',
+      'legacy',
+      2_092_536_571,
+      [
+        ['kill', 1, 347],
+        ['start', 1, 0],
+      ],
+    ],
+    [
+      'legacy, an answer meant for the life before',
+      'legacy',
+      400_658_447,
+      [
+        ['start', 0, 1_409],
+        ['stop', 1, 1_302],
+        ['start', 1, 0],
+      ],
+    ],
+    [
+      'a request of an operator that this node itself ignores',
+      'off',
+      0,
+      [
+        ['cut', 0, 12_329],
+        ['standby', 0, 0, 'all'],
+      ],
+    ],
+    [
+      'a node that was given everything died for the giver only',
+      'on',
+      0,
+      [
+        ['standby', 0, 1_097, 'all'],
+        ['takeover', 0, 434, 'all'],
+        ['cut', 1, 6_000],
+        ['heal', 1, 0],
+      ],
+    ],
+  ])('settles: %s', (_name, autoFailback, seed, acts) => {
+    const schedule = acts.map(
+      ([what, which, waitMs, set = 'all']): Step => ({ act: { do: what, node: which, set } as Act, waitMs }),
+    );
+    const cluster = play(schedule, seed, autoFailback);
+    recover(cluster);
+    expectOneOwnerEach(cluster);
+  });
+
   it('never makes two owners while messages flow', () => {
     fc.assert(
       fc.property(

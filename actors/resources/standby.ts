@@ -10,9 +10,9 @@ import type { Turn } from './turn.ts';
 import type { AskOrigin, GroupOutcome, Job, StandbyState } from './types.ts';
 
 /** How long the other node may take to agree [ms]: Heartbeat's constant. */
-export const AGREE_MS = 10_000;
+const AGREE_MS = 10_000;
 /** How long an agreed exchange may take [ms]: Heartbeat's constant. */
-export const EXCHANGE_MS = 3_600_000;
+const EXCHANGE_MS = 3_600_000;
 /** How long after our word the other node may take to begin its release [ms]: it waits {@link AGREE_MS} for our word, then its request is void. */
 const BEGIN_MS = 2 * AGREE_MS;
 /** `info` of a report that ends the other node's half of an exchange we know nothing of (ours alone: a 3.0.6 ignores the word). */

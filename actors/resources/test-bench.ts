@@ -35,7 +35,7 @@ export function config(options: Partial<ResourcesConfig> = {}): ResourcesConfig 
 }
 
 /** A message as one line: `resource rsc_hold=local rtype=full isstable=1`. */
-export function messageText(fields: FieldList): string {
+function messageText(fields: FieldList): string {
   return fields.map(([name, , value]) => (name === 't' ? String(value) : `${name}=${String(value)}`)).join(' ');
 }
 

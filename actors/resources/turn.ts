@@ -4,7 +4,7 @@
 
 import type { Severity } from '../../runtime/log.ts';
 import type { FieldList } from '../../runtime/message/message.ts';
-import { type Ms, ms, type NodeName } from '../../runtime/units.ts';
+import { type Ms, ms } from '../../runtime/units.ts';
 import type { Happening } from '../events.ts';
 import { groupsOf, keysOf } from './groups.ts';
 import { type Holding, includes, type Kind, kindsOf, minus, plus, type ResourceSet } from './holdings.ts';
@@ -147,9 +147,4 @@ export class Turn {
     this.effects.push({ type: verb, job: job.id, keys, why });
     return job;
   }
-}
-
-/** The other node's name for a log line. */
-export function otherName(state: ResourcesState): NodeName | 'nobody' {
-  return state.other?.name ?? 'nobody';
 }

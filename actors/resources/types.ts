@@ -75,7 +75,7 @@ export type ResourcesEffect =
 
 /** Heartbeat's resource states 0 to 5, in their order (the number appears in its error texts). */
 export const PHASES = ['init', 'starting', 'both-starting', 'reported', 'stable', 'shutdown'] as const;
-export type Phase = (typeof PHASES)[number];
+type Phase = (typeof PHASES)[number];
 
 /** Why we asked for a standby: an automatic failback, an operator here, or a kind that the other node should try since it does not start here. */
 export type AskOrigin = { readonly why: 'failback' | 'operator' } | { readonly why: 'offer'; readonly kind: Kind };
@@ -95,7 +95,7 @@ export type StandbyState =
   | { readonly step: 'taking'; readonly set: ResourceSet; readonly job: number };
 
 /** What we know of the other node. */
-export interface OtherNode {
+interface OtherNode {
   readonly name: NodeName;
   alive: boolean;
   /** What it claims, from its own point of view. */

@@ -8,6 +8,7 @@
  *   packet T in|out PROTOCOL SOURCE DESTINATION SOURCEPORT DESTINATIONPORT PAYLOAD
  *   arp T in|out OPERATION SENDER TARGET
  *   address T added|removed ADDRESS
+ *   until T           everything up to then has been told
  *   lost COUNT        the kernel dropped that many packets of the capture: what follows is incomplete
  *
  * Only netlink wakes it; packets wait in the kernel and are read fifty times a second, so that a capture costs the programs under test nothing.
@@ -142,10 +143,12 @@ int main(int count, char **args) {
     int ready = poll(&watched, 1, read_every_ms);
     if (ready > 0) read_netlink(netlink);
     else {
+      uint64_t until_ns = read_ns(CLOCK_MONOTONIC);
       read_packets(packets);
       struct tpacket_stats counts;
       socklen_t size = sizeof counts;
       if (getsockopt(packets, SOL_PACKET, PACKET_STATISTICS, &counts, &size) == 0 && counts.tp_drops > 0) printf("lost %u\n", counts.tp_drops);
+      printf("until %llu\n", (unsigned long long)until_ns);
       fflush(stdout);
     }
     if (ferror(stdout)) return 1;

@@ -45,6 +45,8 @@ export function fakeSystem(machine: FakeMachine): System {
         : null,
     userId: (name) => lookUp(machine.users, name),
     groupId: (name) => lookUp(machine.groups, name),
+    // Each user has a group of its own number.
+    primaryGroup: (user) => lookUp(machine.users, user),
     udpPort: (service) => lookUp(services, service),
     udpService: (port) => Object.keys(services).find((name) => services[name] === port) ?? null,
     resolveIpv4: (host) =>
@@ -97,7 +99,7 @@ export function hostWith(
   },
   machine: FakeMachine = recordedHost,
 ): System {
-  const entries: Record<string, FakeFile> = { ...machine.files };
+  const entries: Record<string, FakeFile> = { '/etc/ha.d': { kind: 'directory', mode: 0o755 }, ...machine.files };
   const put = (name: string, content: string | Uint8Array | null | undefined, mode: number): void => {
     if (content === null || content === undefined) return;
     entries[`/etc/ha.d/${name}`] = typeof content === 'string' ? { text: content, mode } : { bytes: content, mode };

@@ -147,17 +147,12 @@ describe('order and repetition', () => {
 describe('directives without effect yet', () => {
   it('are listed with their place', () => {
     const { notActive, managesResources, stonith, respawn, apiAuth } = settingsOf(
-      `${minimal}serial /dev/null\nping 10.77.0.9\nping_group g 10.77.0.9\nwatchdog /dev/watchdog\nuse_logd on\ncompression bz2\nrespawn hacluster /usr/lib/heartbeat/ipfail -x\napiauth ipfail uid=hacluster,0\nstonith_host * null node1 node2\nstonith_host node9 bogus\ncrm ccm-only\n`,
+      `${minimal}# serial and ping\n# media are\n# active\nwatchdog /dev/watchdog\nuse_logd on\ncompression bz2\nrespawn hacluster /usr/lib/heartbeat/ipfail -x\napiauth ipfail uid=hacluster,0\nstonith_host * null node1 node2\nstonith_host node9 bogus\ncrm ccm-only\n`,
     );
     expect(notActive.map(({ directive, place }) => `${place.line} ${directive}`)).toEqual([
-      '5 serial',
-      '6 ping',
-      '7 ping_group',
       '8 watchdog',
       '9 use_logd',
       '10 compression',
-      '11 respawn',
-      '12 apiauth',
       '13 stonith_host',
       '15 crm',
     ]);
@@ -165,14 +160,16 @@ describe('directives without effect yet', () => {
       managesResources: false,
       stonith: [{ host: '*', type: 'null', parameters: 'node1 node2' }],
       respawn: [{ user: 'hacluster', command: '/usr/lib/heartbeat/ipfail -x', failfast: false }],
-      apiAuth: [{ client: 'ipfail', uids: [105, 0], gids: null }],
     });
+    expect(apiAuth[0]).toEqual({ client: 'ipfail', uids: [105, 0], gids: null });
   });
 
-  it('do not count media that this build runs', () => {
-    const haCf = `${minimal}serial /dev/null\nucast6 eth0 fd00::2\nping 10.77.0.9\n`;
-    const { settings } = read(haCf, { activeMedia: new Set(['bcast', 'serial', 'ucast6']) });
-    expect(settings?.notActive.map(({ directive }) => directive)).toEqual(['ping']);
+  it('do not count media', () => {
+    const haCf = `${minimal}serial /dev/null\nucast6 eth0 fd00::2\nping 10.77.0.9\nping6 fd00::9\nping_group g 10.77.0.9\n`;
+    const { notActive, media, nodes } = settingsOf(haCf);
+    expect(notActive).toEqual([]);
+    expect(media.slice(1).map(({ kind }) => kind)).toEqual(['serial', 'ucast6', 'ping', 'ping6', 'ping_group']);
+    expect(nodes.filter(({ type }) => type === 'ping').map(({ name }) => name)).toEqual(['10.77.0.9', 'fd00::9', 'g']);
   });
 
   it('do not count defaults', () => {
@@ -194,7 +191,10 @@ describe('directives without effect yet', () => {
       { ...recordedHost, users: { root: 0 }, groups: { root: 0 } },
     );
     const { settings, diagnostics } = readConfiguration({ configDir: '/etc/ha.d', hostname: 'node1', system });
-    expect(settings?.apiAuth).toEqual([{ client: 'ipfail', uids: [], gids: [] }]);
+    expect(settings?.apiAuth.filter(({ client }) => client === 'ipfail')).toEqual([
+      { client: 'ipfail', uids: [], gids: [] },
+    ]);
+    expect(settings?.respawn).toMatchObject([{ account: null, builtIn: 'ipfail' }]);
     expect(diagnostics.map(({ severity, message }) => `${severity}: ${message}`)).toEqual([
       'warning: there is no user hacluster on this machine',
       'warning: there is no group haclient on this machine',
@@ -241,7 +241,7 @@ describe('findings', () => {
       {
         line: 0,
         column: 0,
-        message: 'this node is called node1, which is not declared as a node',
+        message: 'this node is called node1 (its host name), which is not declared as a node',
         hint: 'write: node node1',
       },
     ]);

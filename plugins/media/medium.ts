@@ -12,7 +12,7 @@ import type { Ms } from '../../runtime/units.ts';
 /** What the host of a medium does with what it hears. */
 export interface MediumHandlers {
   /**
-   * @param bytes   one datagram; the callee may keep it
+   * @param bytes   one datagram, or one classic message of a serial line; the callee may keep it
    * @param heardMs monotonic time at which this thread had it [ms], comparable between threads
    */
   onDatagram(bytes: Uint8Array, heardMs: Ms): void;
@@ -23,6 +23,18 @@ export interface MediumHandlers {
 /** Takes the lines that Heartbeat logs for its media, without the `glib: ` that its log puts before them. */
 export type MediumLog = (severity: Severity, text: string) => void;
 
+/** What happened to the bytes of a serial line. Counts since opening. */
+export interface LineCounters {
+  /** Bytes that belonged to no message: noise, halves of messages, another program's output. */
+  readonly skippedBytes: number;
+  /** Messages that waited so long for their turn that newer ones took their place. */
+  readonly overtaken: number;
+  /** How often the line took nothing for 500 ms and was flushed. */
+  readonly writeTimeouts: number;
+  /** Messages that wait for their turn now. */
+  readonly waiting: number;
+}
+
 /** Counts since opening; read at any time. */
 export interface MediumCounters {
   readonly sent: number;
@@ -32,10 +44,12 @@ export interface MediumCounters {
   readonly received: number;
   readonly receivedBytes: number;
   readonly receiveErrors: number;
-  /** How often the interface was removed and found again. */
+  /** How often the interface or serial port was lost and found again. */
   readonly reattached: number;
   /** Whether the last datagram went out; a change is logged once, not for every packet. */
   readonly sendState: { readonly ok: true } | { readonly ok: false; readonly errno: string; readonly sinceMs: Ms };
+  /** Serial lines only. */
+  readonly line?: LineCounters;
 }
 
 export interface OpenMedium {
@@ -54,6 +68,8 @@ export interface MediumOpenOptions {
   readonly bindAttempts?: number;
   /** Pause between the tries [ms, default 1000]. */
   readonly bindRetryMs?: number;
+  /** Where the lock files of serial ports are (default /var/lock). */
+  readonly lockDirectory?: string;
 }
 
 /** The specs of one kind. */

@@ -28,6 +28,16 @@ export function adminSocketPath(runDir: string): string {
   return join(runDir, 'systole.sock');
 }
 
+/** Longest path of a Unix socket on Linux: sun_path has 108 bytes, the last one is NUL [bytes]. */
+const maxSocketPathBytes = 107;
+
+/** Why the admin socket cannot be in this directory, as the end of a message; null when it can. */
+export function socketPathProblem(runDir: string): string | null {
+  const sizeBytes = Buffer.byteLength(adminSocketPath(runDir));
+  if (sizeBytes <= maxSocketPathBytes) return null;
+  return `${runDir} is too long by ${sizeBytes - maxSocketPathBytes} bytes: sockets cannot have longer paths; give a shorter directory`;
+}
+
 /** The pid file: Heartbeat's place beside its run directory for the default, inside the directory for any other. */
 export function pidFilePath(runDir: string): string {
   return runDir === defaultDirectories.runDir || runDir === '/run/heartbeat'

@@ -12,6 +12,10 @@ const env = { ...process.env, NODE_COMPILE_CACHE: compileCacheDir() };
 const options = { env };
 const program = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-spawnSync(process.execPath, [...v8Flags, '--disable-warning=ExperimentalWarning', program('heartbeatd.ts'), '--warm'], options);
+spawnSync(
+  process.execPath,
+  [...v8Flags, '--disable-warning=ExperimentalWarning', program('heartbeatd.ts'), '--warm'],
+  options,
+);
 // A guardian whose input is closed has nothing to guard: it loads and ends.
 spawnSync(process.execPath, [program('../../actors/guardian/main.ts')], { ...options, input: '' });

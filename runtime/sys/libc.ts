@@ -25,6 +25,19 @@ export interface Libc {
     addressBytes: number,
   ): number;
   recv(fd: number, buffer: Uint8Array, sizeBytes: number, flags: number): number;
+  recvfrom(
+    fd: number,
+    buffer: Uint8Array,
+    sizeBytes: number,
+    flags: number,
+    address: Uint8Array,
+    addressBytesInOut: Uint8Array,
+  ): number;
+  read(fd: number, buffer: Uint8Array, sizeBytes: number): number;
+  write(fd: number, bytes: Uint8Array, sizeBytes: number): number;
+  /** @param argument a structure to read or fill; for requests that take a number see {@link ioctlNumber} */
+  ioctl(fd: number, request: number, argument: Uint8Array): number;
+  ioctlNumber(fd: number, request: number, argument: number): number;
   /** @param timeoutMs longest wait [ms]; -1 for ever */
   poll(pollfds: Uint8Array, count: number, timeoutMs: number): number;
   /** @returns the interface's index, or 0 */
@@ -33,12 +46,21 @@ export interface Libc {
   sched_getscheduler(tid: number): number;
   sched_getparam(tid: number, param: Uint8Array): number;
   flock(fd: number, operation: number): number;
+  dup2(fd: number, wantedFd: number): number;
+  timerfd_create(clock: number, flags: number): number;
+  /** @param spec struct itimerspec, 32 bytes */
+  timerfd_settime(fd: number, flags: number, spec: Uint8Array, old: null): number;
   mkfifo(path: string, mode: number): number;
+  /** @param command LINUX_REBOOT_CMD_… of reboot(2) */
+  reboot(command: number): number;
 }
 
 /** Watches a descriptor in the thread's event loop; `close` ends the watch, not the descriptor. */
 export interface Watch {
   close(): void;
+  /** Lets the thread end although the watch is there; `ref` takes it back. */
+  unref(): void;
+  ref(): void;
 }
 
 interface Loaded {
@@ -74,13 +96,24 @@ function load(): Loaded {
       'long sendto(int fd, const void *bytes, size_t size, int flags, const void *address, uint32_t addressSize)',
     ),
     recv: library.func('long recv(int fd, void *buffer, size_t size, int flags)'),
+    recvfrom: library.func(
+      'long recvfrom(int fd, void *buffer, size_t size, int flags, void *address, void *addressSize)',
+    ),
+    read: library.func('long read(int fd, void *buffer, size_t size)'),
+    write: library.func('long write(int fd, const void *bytes, size_t size)'),
+    ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
+    ioctlNumber: library.func('ioctl', 'int', ['int', 'unsigned long', 'long']),
     poll: library.func('int poll(void *fds, unsigned long count, int timeout)'),
     if_nametoindex: library.func('unsigned int if_nametoindex(const char *name)'),
     sched_setscheduler: library.func('int sched_setscheduler(int pid, int policy, const void *param)'),
     sched_getscheduler: library.func('int sched_getscheduler(int pid)'),
     sched_getparam: library.func('int sched_getparam(int pid, void *param)'),
     flock: library.func('int flock(int fd, int operation)'),
+    dup2: library.func('int dup2(int fd, int wanted)'),
+    timerfd_create: library.func('int timerfd_create(int clock, int flags)'),
+    timerfd_settime: library.func('int timerfd_settime(int fd, int flags, const void *spec, void *old)'),
     mkfifo: library.func('int mkfifo(const char *path, unsigned int mode)'),
+    reboot: library.func('int reboot(int command)'),
   };
   return {
     libc: functions,
@@ -179,6 +212,8 @@ export const afNetlink = 16;
 export const afPacket = 17;
 export const sockDgram = 2;
 export const sockRaw = 3;
+export const protocolIcmp = 1;
+export const protocolIcmp6 = 58;
 export const sockCloexec = 0o2000000;
 export const sockNonblock = 0o4000;
 export const msgDontwait = 0x40;

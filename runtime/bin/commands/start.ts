@@ -1,11 +1,12 @@
 /** `systole start`: checks everything that can be checked, then runs the node, in the background or as this process. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { sibling } from '../../module-url.ts';
+import { startMessage } from '../daemon/channel.ts';
 import type { Directories } from '../directories.ts';
 import { type ExitCode, exitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -60,12 +61,7 @@ export function compileCacheDir(): string {
   return join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'systole');
 }
 
-const started = v.union([
-  v.object({ ready: v.literal(true), pid: v.number() }),
-  v.object({ ready: v.literal(false), exitCode: v.number(), lines: v.array(v.string()) }),
-]);
-
-/** How long a node may take to beat [ms]; it takes well under 2 s, a machine under full load a few times that. */
+/** Longest silence of a starting node [ms]; it takes well under 2 s, a machine under full load a few times that. What it waits for, it says. */
 const readyDeadlineMs = 60_000;
 
 /**
@@ -86,32 +82,23 @@ export async function runStart(options: StartOptions, io: Io): Promise<ExitCode>
     io.err('systole start: this Node.js cannot replace the process: Node 24.12 or newer is needed\n');
     return exitCode.general;
   }
-  const lastWords = openLastWords(options.runDir);
+  // What Node itself prints when it cannot start the daemon is for the operator; the daemon lets go of standard error when it is ready.
   const child = spawn(command.file, command.args, {
     detached: true,
     cwd: '/',
     env: command.env,
-    stdio: ['ignore', 'ignore', lastWords ?? 'ignore', 'ipc'],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
-  if (lastWords !== null) closeSync(lastWords);
   return await waitForReady(child, io);
-}
-
-/** What Node itself prints when it dies goes here; null when the directory is not writable (the daemon says so itself). */
-function openLastWords(runDir: string): number | null {
-  try {
-    return openSync(join(runDir, 'heartbeat.stderr'), 'w', 0o600);
-  } catch {
-    return null;
-  }
 }
 
 function waitForReady(child: ChildProcess, io: Io): Promise<ExitCode> {
   return new Promise((resolve) => {
+    let isLate = false;
     const timer = setTimeout(() => {
-      child.kill('SIGKILL');
+      isLate = true;
       io.err(`systole start: the node did not start within ${readyDeadlineMs / 1000} s and was ended: see its log\n`);
-      resolve(exitCode.general);
+      child.kill('SIGKILL');
     }, readyDeadlineMs);
     const finish = (code: ExitCode): void => {
       clearTimeout(timer);
@@ -124,17 +111,18 @@ function waitForReady(child: ChildProcess, io: Io): Promise<ExitCode> {
       finish(exitCode.general);
     });
     child.on('message', (message) => {
-      const parsed = v.safeParse(started, message);
+      const parsed = v.safeParse(startMessage, message);
       if (!parsed.success) return;
-      if (parsed.output.ready) {
+      timer.refresh();
+      if (parsed.output.type === 'ready') {
         io.out(`heartbeat: started [pid ${parsed.output.pid}]\n`);
         finish(exitCode.ok);
         return;
       }
-      for (const line of parsed.output.lines) io.err(`${line}\n`);
+      io.err(`${parsed.output.text}\n`);
     });
     child.once('exit', (code, signal) => {
-      if (signal !== null) io.err(`systole start: the daemon was ended by ${signal} while starting\n`);
+      if (signal !== null && !isLate) io.err(`systole start: the daemon was ended by ${signal} while starting\n`);
       finish(knownExitCode(code));
     });
   });

@@ -161,7 +161,7 @@ async function stopNode(node: DemoNode): Promise<void> {
 }
 
 async function guardianLives(node: DemoNode): Promise<boolean> {
-  const text = await readFile(join(node.runDir, 'guardian.pid'), 'utf8').catch(() => '');
+  const text = await readFile(join(node.dir, 'state', 'guardian.lock'), 'utf8').catch(() => '');
   const pid = Number.parseInt(text, 10);
   if (!Number.isInteger(pid) || pid <= 1) return false;
   const cmdline = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');

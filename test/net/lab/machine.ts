@@ -104,7 +104,12 @@ export class Machine {
 
   /** For the lab, after the cables are plugged: addresses up, listeners told. */
   async configureDevices(): Promise<void> {
-    const commands = this.#networks.flatMap((network) => {
+    await this.#giveAddresses(this.#networks);
+    await this.#tell({ power: 'on', atMs: Date.now() });
+  }
+
+  async #giveAddresses(networks: readonly Network[]): Promise<void> {
+    const commands = networks.flatMap((network) => {
       const { device, address, address6 } = network.attachment(this.name);
       return [
         `addr add ${address}/24 brd + dev ${device}`,
@@ -114,7 +119,17 @@ export class Machine {
     });
     const batch = `${['link set lo up', ...commands].join('\n')}\n`;
     await run([...this.enterNetwork, 'ip', '-batch', '-'], { stdin: batch });
-    await this.#tell({ power: 'on', atMs: Date.now() });
+  }
+
+  /** Takes a network's device out of the running host, with its addresses, as an unloaded driver does. */
+  async removeDevice(network: Network): Promise<void> {
+    await network.unplug(this.name);
+  }
+
+  /** Gives the host a new device of the old name and addresses after {@link removeDevice}. */
+  async addDevice(network: Network): Promise<void> {
+    await network.plug([{ name: this.name, number: this.number, namespace: this.#on() }]);
+    await this.#giveAddresses([network]);
   }
 
   /** Switches the host on again after {@link powerOff}: same disk, same cables, empty /run. */

@@ -1,0 +1,40 @@
+/**
+ * The configuration of a two-node cluster for Systole and the real heartbeat alike.
+ */
+import type { Timing } from './peer.ts';
+
+interface Place {
+  readonly survivor: { readonly name: string };
+  readonly victim: { readonly name: string };
+  readonly device: string;
+  readonly survivorAddress: string;
+  readonly victimAddress: string;
+  readonly serviceAddress: string;
+  readonly realtimePriority: number | null;
+}
+
+/** ha.cf of one of the two nodes: one ucast link, a log file, nothing else. */
+export function clusterHaCf(place: Place, role: 'survivor' | 'victim', { keepaliveMs, deadtimeMs }: Timing): string {
+  const peer = role === 'survivor' ? place.victimAddress : place.survivorAddress;
+  return [
+    'logfile /var/log/ha-log',
+    'logfacility none',
+    `keepalive ${keepaliveMs}ms`,
+    // Late heartbeats are not what is measured, and each would be a line in the log.
+    `warntime ${deadtimeMs}ms`,
+    `deadtime ${deadtimeMs}ms`,
+    'initdead 3',
+    `ucast ${place.device} ${peer}`,
+    'auto_failback on',
+    `realtime ${place.realtimePriority === null ? 'off' : 'on'}`,
+    ...(place.realtimePriority === null ? [] : [`rtprio ${place.realtimePriority}`]),
+    `node ${place.survivor.name}`,
+    `node ${place.victim.name}`,
+    '',
+  ].join('\n');
+}
+
+/** The address belongs to the victim, so that its death is a takeover. */
+export function haresourcesFor(place: Place): string {
+  return `${place.victim.name} IPaddr::${place.serviceAddress}/24/${place.device}\n`;
+}
