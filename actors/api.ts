@@ -4,7 +4,6 @@
  * The clients' rules are pure, in `api/clients.core.ts`; this file carries out what they decide. The client socket is opened when communication
  * is up, as the original does: until then nobody could be told anything true.
  */
-import { join } from 'node:path';
 import type { Settings } from '../conf/settings.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
 import { CodecError } from '../runtime/errors.ts';
@@ -19,6 +18,8 @@ import { createClients, step, viewClients } from './api/clients.core.ts';
 import { processStart } from './api/credentials.ts';
 import type { FifoItem } from './api/fifo.core.ts';
 import { makeFifo, readFifo } from './api/fifo.ts';
+import { clientSocketPath, fifoPath } from './api/paths.ts';
+import { PluginWatch } from './api/plugins.ts';
 import { ClientServer } from './api/server.ts';
 import type { ClientsEffect, ClientsInput, ClientsState } from './api/types.ts';
 import type { ChildrenProtocol } from './children.ts';
@@ -27,6 +28,7 @@ import type { MediumProtocol } from './medium.ts';
 import type { MembershipProtocol } from './membership.ts';
 import type { PingProtocol } from './ping.ts';
 import type { ClientsCast, MembershipCast, MembershipEvent } from './protocols.ts';
+import type { OperatorAnswer } from './resources/operator.ts';
 import type { ResourcesProtocol } from './resources.ts';
 
 export type { OperatorRequest, OperatorSet } from './api/admin.ts';
@@ -39,7 +41,9 @@ export type ApiCast =
   /** From children: a program of a `respawn` line has ended. */
   | { readonly type: 'process-ended'; readonly pid: number }
   /** From the MCP: the answer to a reload. */
-  | { readonly type: 'reloaded'; readonly request: number; readonly ok: boolean; readonly text: string };
+  | { readonly type: 'reloaded'; readonly request: number; readonly ok: boolean; readonly text: string }
+  /** From resources: the answer to a standby or takeover. */
+  | { readonly type: 'operator'; readonly request: number; readonly answer: OperatorAnswer };
 
 export interface ApiProtocol extends Protocol {
   readonly init: {
@@ -54,6 +58,10 @@ export interface ApiProtocol extends Protocol {
     readonly media: readonly { readonly actor: string; readonly link: LinkName }[];
     /** Whether there is a ping actor. */
     readonly pings: boolean;
+    /** Whether there is a children actor. */
+    readonly programs: boolean;
+    /** Ids of the plugins that run as actors of this process. */
+    readonly plugins: readonly string[];
     readonly startedMs: number;
     readonly notActive: readonly string[];
     readonly log: LogTarget;
@@ -67,6 +75,7 @@ interface ApiState {
   readonly admin: AdminServer;
   readonly server: ClientServer;
   readonly clients: ClientsState;
+  readonly plugins: PluginWatch;
   readonly socketPath: string;
   readonly log: Log;
   readonly closeFifo: () => void;
@@ -84,11 +93,6 @@ const askDeadlineMs = ms(2_000);
 const auditEveryMs = ms(9_000);
 /** Client messages on their way to membership before the clients have to wait: its word to slow down must not come too late. */
 const maxUnsent = 64;
-
-/** The socket that Heartbeat's client library connects to. */
-export function clientSocketPath(runDir: string): string {
-  return join(runDir, 'register');
-}
 
 export default defineActor<ApiProtocol, ApiState>({
   async start(ctx, init) {
@@ -118,10 +122,10 @@ export default defineActor<ApiProtocol, ApiState>({
       processStart,
       wallClockS: () => Math.floor(Date.now() / 1_000),
     });
-    const fifoPath = join(init.stateDir, 'fifo');
-    makeFifo(fifoPath);
+    const fifo = fifoPath(init.stateDir);
+    makeFifo(fifo);
     const closeFifo = readFifo(
-      fifoPath,
+      fifo,
       (item) => ctx.enqueue((state) => onFifo(ctx, state, item)),
       (error) => ctx.fail(error),
     );
@@ -132,16 +136,21 @@ export default defineActor<ApiProtocol, ApiState>({
       ctx.after(auditEveryMs, audit);
     }
     const socketPath = clientSocketPath(init.runDir);
-    return { admin, server, clients, socketPath, log, closeFifo, unsent: 0, congested: false };
+    const plugins = new PluginWatch(init.plugins, ctx.clock.now());
+    return { admin, server, clients, plugins, socketPath, log, closeFifo, unsent: 0, congested: false };
   },
 
   async onCast(ctx, state, message) {
     switch (message.type) {
       case 'happening':
+        state.plugins.note(message.happening, ctx.clock.now());
         state.admin.tell(nodeEvent(message.happening, ms(message.atMs)));
         return;
       case 'reloaded':
         state.admin.reloaded(message.request, message.ok, message.text);
+        return;
+      case 'operator':
+        state.admin.operated(message.request, message.answer);
         return;
       case 'client-message-taken':
         state.unsent -= 1;
@@ -276,14 +285,22 @@ function happeningOf(message: Exclude<MembershipEvent, { type: 'message' }>): Ha
 
 /** The status of the node: `systole status --json` prints it as it is (outside contract: architecture, section 6). */
 async function describe(ctx: Context, init: ApiProtocol['init']): Promise<object> {
-  const [membership, resources, ping, ...media] = await Promise.all([
+  const [membership, resources, ping, programs, ...media] = await Promise.all([
     ctx.control<MembershipProtocol['call']>('membership', askDeadlineMs).describe(),
     ctx.control<ResourcesProtocol['call']>('resources', askDeadlineMs).describe(),
     init.pings ? ctx.control<PingProtocol['call']>('ping', askDeadlineMs).describe() : null,
+    init.programs ? ctx.control<ChildrenProtocol['call']>('children', askDeadlineMs).describe() : [],
     ...init.media.map((medium) => ctx.control<MediumProtocol['call']>(medium.actor, askDeadlineMs).describe()),
   ]);
   const memory = process.memoryUsage();
-  const clients = await new Promise((resolve) => ctx.enqueue((state) => resolve(viewClients(state.clients))));
+  const own = await new Promise<object>((resolve) =>
+    ctx.enqueue((state) =>
+      resolve({
+        clients: viewClients(state.clients),
+        plugins: [...programs, ...state.plugins.view(ctx.clock.now())],
+      }),
+    ),
+  );
   return {
     node: init.settings.self,
     status: membership.status,
@@ -291,7 +308,7 @@ async function describe(ctx: Context, init: ApiProtocol['init']): Promise<object
     commUp: membership.commUp,
     nodes: membership.nodes,
     resources,
-    clients,
+    ...own,
     media: [...media, ...(ping?.media ?? [])],
     process: {
       pid: process.pid,

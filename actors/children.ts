@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RespawnSpec, Settings } from '../conf/settings.ts';
+import type { Settings } from '../conf/settings.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
 import type { Timer } from '../runtime/clock.ts';
 import { ActorError } from '../runtime/errors.ts';
@@ -18,13 +18,16 @@ import type { FromCompanion } from './children/protocol.ts';
 import {
   createRespawn,
   nextDeadlineMs,
+  type ProgramLine,
   type ProgramView,
+  programsOf,
   type RespawnEffect,
   type RespawnInput,
   type RespawnState,
   step,
   viewRespawn,
 } from './children/respawn.core.ts';
+import { killGroup } from './guardian/operation.ts';
 import { scriptEnvironment } from './resources/environment.ts';
 
 export interface ChildrenProtocol extends Protocol {
@@ -43,7 +46,7 @@ export interface ChildrenProtocol extends Protocol {
 
 interface ShellState {
   readonly core: RespawnState;
-  readonly programs: readonly Program[];
+  readonly programs: readonly ProgramLine[];
   readonly companion: Companion;
   readonly environment: Readonly<Record<string, string>>;
   readonly cwd: string;
@@ -52,23 +55,16 @@ interface ShellState {
   timer: Timer | null;
 }
 
-type Program = RespawnSpec & { readonly account: NonNullable<RespawnSpec['account']> };
 type Context = ActorContext<ChildrenProtocol, ShellState>;
 
 /** Tried when the kernel refuses to restart the machine. */
 const rebootCommands = [['/sbin/reboot', '-nf']] as const;
 
-/** The lines that need a process: not those that a plugin of our own stands for. */
-export function programsOf(settings: Settings): readonly Program[] {
-  return settings.respawn.filter((line): line is Program => line.builtIn === null && line.account !== null);
-}
-
 export default defineActor<ChildrenProtocol, ShellState>({
   async start(ctx, { settings, stateDir, log: target }) {
     const companion = new Companion({
       onMessage: (message) => ctx.enqueue((state) => onMessage(ctx, state, message)),
-      onExit: (how) =>
-        ctx.fail(new ActorError('HB_ACTOR_FAILED', `the companion process died (${how})`, { actor: ctx.id })),
+      onExit: (how) => ctx.enqueue((state) => replaceCompanion(ctx, state, how)),
     });
     await companion.start();
     const programs = programsOf(settings);
@@ -109,6 +105,19 @@ function onMessage(ctx: Context, state: ShellState, message: Exclude<FromCompani
     return;
   }
   run(ctx, state, message);
+}
+
+/** What it had started has nobody any more who would see it end: it is ended here, and started again by the new one. */
+async function replaceCompanion(ctx: Context, state: ShellState, how: string): Promise<void> {
+  const views = viewRespawn(state.core, ctx.clock.now());
+  const left = views.flatMap(({ pid }, id) => (pid === null ? [] : [{ id, pid }]));
+  const begun = views.flatMap(({ status }, id) => (status === 'starting' ? [id] : []));
+  state.log.write('WARN', `The companion process died (${how}). Starting a new one, and its programs again.`);
+  for (const { pid } of left) killGroup(pid, 'SIGKILL');
+  await state.companion.start();
+  // With 0, so that no failfast line takes it for its program's failure.
+  for (const { id, pid } of left) run(ctx, state, { type: 'ended', id, pid, exitCode: 0, signal: null });
+  for (const id of begun) run(ctx, state, { type: 'not-started', id, reason: 'the companion process died' });
 }
 
 function run(ctx: Context, state: ShellState, input: RespawnInput): void {

@@ -34,16 +34,16 @@ export type McpEnd =
   | { readonly type: 'stopped' }
   /** Leave in good order, and start again as the same process. */
   | { readonly type: 'restart' }
-  /** `survivors`: threads that could not be killed, so an orderly exit would wait for them for ever. */
-  | { readonly type: 'emergency'; readonly survivors: readonly string[] };
+  /** At once and with all threads, whatever they are doing: an orderly exit waits for each. */
+  | { readonly type: 'emergency' };
 
 /**
  * Silence of the main thread's event loop after which the actors end the process [ms]. It covers the longest pause that an overloaded
  * machine is known to make; the peers' deadtime and the watchdog are the lines behind it.
  */
 const mcpHangMs = ms(2_000);
-/** An emergency must be over within a second of the death; the kill gets this much of it [ms]. */
-const emergencyKillMs = ms(300);
+/** How long threads that would not stop may take to be killed at an orderly end [ms]. */
+const killMs = ms(300);
 /** After the last resource is released, beats go on this long, as the original's do: acknowledgements and late requests are served [ms]. */
 const farewellMs = 1_000;
 
@@ -64,7 +64,7 @@ export class Mcp {
   constructor(options: McpOptions) {
     const { tree } = options;
     this.#options = options;
-    this.#supervisor = new Supervisor({ children: tree.children, killMs: emergencyKillMs, mcpHangMs });
+    this.#supervisor = new Supervisor({ children: tree.children, killMs, mcpHangMs });
     this.#membership = this.#supervisor.child(tree.membership);
     this.#resources = this.#supervisor.child(tree.resources);
     this.#api = this.#supervisor.child(tree.api);
@@ -125,6 +125,7 @@ export class Mcp {
           event: 'actor.exited',
           actor: event.id,
         });
+        this.#tell({ event: 'actor.exited', actor: event.id, reason: describeExit(event.reason) });
         return;
       case 'stalled':
         log.write(
@@ -135,7 +136,7 @@ export class Mcp {
       case 'starved':
         log.write(
           'WARN',
-          `actor ${event.id} got no CPU for ${Math.round(event.silentMs)} ms: the machine is overloaded`,
+          `actor ${event.id} hardly ran for ${Math.round(event.silentMs)} ms: the machine is overloaded, or a disk does not answer`,
         );
         return;
       default:
@@ -150,7 +151,7 @@ export class Mcp {
     const { log } = this.#options;
     log.write('CRIT', `Emergency Shutdown: ${actor} died: ${describeExit(reason)}.`, { event: 'emergency', actor });
     log.write('CRIT', 'Emergency Shutdown: Attempting to kill everything ourselves');
-    void this.#supervisor.killAll().then(({ survivors }) => this.#options.end({ type: 'emergency', survivors }));
+    this.#options.end({ type: 'emergency' });
   }
 
   #onRestartNeeded(event: MembershipProtocol['emit']): void {
@@ -191,7 +192,7 @@ export class Mcp {
     this.#options.log.write('info', `${this.#options.self} Heartbeat shutdown complete.`, { event: 'stopped' });
     this.#options.end(
       survivors.length > 0
-        ? { type: 'emergency', survivors }
+        ? { type: 'emergency' }
         : { type: this.#restartAfterStop ? 'restart' : 'stopped' },
     );
   }
@@ -212,10 +213,10 @@ export class Mcp {
         return;
       }
       case 'standby-requested':
-        this.#resources.cast({ type: 'standby', set: request.set });
+        this.#resources.cast({ type: 'standby', set: request.set, request: request.request });
         return;
       case 'takeover-requested':
-        this.#resources.cast({ type: 'takeover', set: request.set });
+        this.#resources.cast({ type: 'takeover', set: request.set, request: request.request });
         return;
       default:
         assertNever(request);

@@ -69,8 +69,8 @@ interface ShellState {
 
 type Context = ActorContext<MembershipProtocol, ShellState>;
 
-/** How the actors of serial media are called: they are given classic text in place of datagrams. */
-export const serialMediumPrefix = 'medium:serial:';
+/** How the tree calls the actors of serial media: they are given classic text in place of datagrams. */
+const serialMediumPrefix = 'medium:serial:';
 
 /** /proc/loadavg is read at most this often [ms]: the field informs people, and reading costs a system call in the tick. */
 const loadAverageEveryMs = 1_000;

@@ -33,7 +33,10 @@ export interface ResourcesProtocol extends Protocol {
     readonly runDir: string;
     readonly log: LogTarget;
   };
-  readonly cast: ResourcesCast | { readonly type: 'standby' | 'takeover'; readonly set: OperatorSet };
+  readonly cast:
+    | ResourcesCast
+    /** From the MCP. `request` names it in the casts `operator` to api. */
+    | { readonly type: 'standby' | 'takeover'; readonly set: OperatorSet; readonly request: number };
   readonly call: { describe(): ResourcesDescription };
   /** Everything is given up, but for the groups in `stuck`, which could not be stopped. */
   readonly emit: { readonly type: 'released'; readonly stuck: readonly string[] };
@@ -124,12 +127,12 @@ export default defineActor<ResourcesProtocol, ShellState>({
     switch (message.type) {
       case 'standby': {
         const set = parseSet(message.set);
-        if (set !== undefined) run(ctx, state, { type: 'standby', set });
+        if (set !== undefined) run(ctx, state, { type: 'standby', set, request: message.request });
         return;
       }
       case 'takeover': {
         const set = parseTakeoverSet(message.set);
-        if (set !== undefined) run(ctx, state, { type: 'takeover', set });
+        if (set !== undefined) run(ctx, state, { type: 'takeover', set, request: message.request });
         return;
       }
       default:
@@ -184,6 +187,9 @@ function perform(ctx: Context, state: ShellState, effect: ResourcesEffect): void
       return;
     case 'event':
       tell(ctx, effect.happening, effect.atMs);
+      return;
+    case 'operator':
+      for (const api of ctx.refs<ApiCast>('api')) api.cast(effect);
       return;
     case 'released':
       ctx.emit({ type: 'released', stuck: effect.stuck });

@@ -12,8 +12,10 @@ import type { ChildSpec } from '../runtime/supervisor.ts';
 import { createDescriptorSlots } from '../runtime/sys/descriptor-slots.ts';
 import { defaultRealtimePriority } from '../runtime/sys/realtime.ts';
 import { type Ms, ms } from '../runtime/units.ts';
-import { type ApiProtocol, clientSocketPath } from './api.ts';
-import { type ChildrenProtocol, programsOf } from './children.ts';
+import { clientSocketPath } from './api/paths.ts';
+import type { ApiProtocol } from './api.ts';
+import { programsOf } from './children/respawn.core.ts';
+import type { ChildrenProtocol } from './children.ts';
 import type { MediumProtocol } from './medium.ts';
 import type { MembershipProtocol } from './membership.ts';
 import { isPingSpec, pingNodeOf } from './ping.core.ts';
@@ -150,6 +152,7 @@ export function nodeTree(options: TreeOptions): Tree {
     shutdownMs: ms(2_000),
     mailbox: { capacity: 4_096, held: 4_096, otherwise: 'fail' },
   };
+  const plugins = pluginsOf(options);
   const api: ChildSpec<ApiProtocol> = {
     ...core,
     id: 'api',
@@ -164,6 +167,8 @@ export function nodeTree(options: TreeOptions): Tree {
       log,
       media: media.map((spec) => ({ actor: spec.id, link: spec.init.spec.link })),
       pings: ping !== null,
+      programs: programsOf(settings).length > 0,
+      plugins: plugins.map((spec) => spec.id),
       startedMs: options.startedMs,
       notActive: settings.notActive.map((entry) => entry.directive),
     },
@@ -177,6 +182,8 @@ export function nodeTree(options: TreeOptions): Tree {
       : {
           ...core,
           id: 'children',
+          // Nothing here is urgent, and it runs with ordinary priority: a machine that is busy for a moment must not cost the node.
+          hangMs: ms(5_000),
           module: sibling(import.meta.url, './children.ts'),
           init: { settings, stateDir: options.stateDir, log },
           refs: ['api'],
@@ -190,7 +197,7 @@ export function nodeTree(options: TreeOptions): Tree {
     resources,
     api,
     ...(programs === null ? [] : [programs]),
-    ...pluginsOf(options),
+    ...plugins,
   ];
   return { media, ping, membership, resources, api, programs, children };
 }

@@ -55,7 +55,7 @@ export class SystemClock implements Clock {
     let timeout: NodeJS.Timeout;
     const arm = (): void => {
       // Node counts whole milliseconds from a cached time, so a timer may come a fraction early: then it is armed again.
-      timeout = setTimeout(due, Math.min(Math.ceil(atMs - this.now()), LONGEST_DELAY_MS));
+      timeout = setTimeout(due, Math.max(0, Math.min(Math.ceil(atMs - this.now()), LONGEST_DELAY_MS)));
     };
     const due = (): void => {
       if (this.now() >= atMs) fn();

@@ -7,7 +7,7 @@ class Room {
   state: WatchState = new Map();
   nowMs: Ms = ms(0);
   readonly counters = new Map<string, number>();
-  readonly runDelays = new Map<string, number>();
+  readonly ran = new Map<string, number>();
 
   constructor(...ids: readonly string[]) {
     for (const id of ids) {
@@ -28,7 +28,7 @@ class Room {
       dueMs: ms(nowMs - lateMs),
       periodMs: ms(200),
       counterOf: (id) => this.counters.get(id) ?? 0,
-      runDelayOf: (id) => this.runDelays.get(id) ?? null,
+      ranOf: (id) => this.ran.get(id) ?? null,
     });
     this.state = state;
     return findings;
@@ -80,19 +80,32 @@ describe('a machine that stood still', () => {
   });
 });
 
-describe('a thread that gets no CPU', () => {
+describe('a silent thread that hardly runs', () => {
   it('gets more windows, at most three in a row', () => {
     const room = new Room('a');
-    room.runDelays.set('a', 50);
-    const findings = room.until(10_000, () => room.runDelays.set('a', 50 + room.nowMs));
+    const findings = room.until(10_000, () => room.ran.set('a', 50 + room.nowMs * 0.2));
     expect(findings.map((finding) => finding.type)).toEqual(['starved', 'starved', 'starved', 'hung']);
   });
 
-  it('is hung all the same when it waited for less than three quarters of the time', () => {
+  it('gets them also when it waits all the time in one piece', () => {
     const room = new Room('a');
-    const findings = room.until(5000, () => room.runDelays.set('a', room.nowMs * 0.5));
-    expect(findings.map((finding) => finding.type)).toEqual(['hung']);
+    room.ran.set('a', 50);
+    expect(room.until(1000)).toEqual([{ type: 'starved', id: 'a', silentMs: 1000 }]);
   });
+
+  it('is forgiven nothing any more once it has moved: the count starts again', () => {
+    const room = new Room('a');
+    room.ran.set('a', 50);
+    expect(room.until(3600)).toHaveLength(3);
+    room.move('a');
+    expect(room.until(7200).map((finding) => finding.type)).toEqual(['starved', 'starved', 'starved']);
+  });
+});
+
+it('is an endless loop, and hung at once, when it ran for a quarter of the time or more', () => {
+  const room = new Room('a');
+  const findings = room.until(5000, () => room.ran.set('a', room.nowMs * 0.3));
+  expect(findings.map((finding) => finding.type)).toEqual(['hung']);
 });
 
 it('checks five times within the shortest window', () => {

@@ -2,8 +2,9 @@
  * Tells a hung thread from a machine that stood still: pure decisions over counters that the threads move.
  *
  * A thread that moves its counter is alive. One that does not for `hangMs` is called hung, but only after two doubts:
- * our own check may have come late (suspend, SIGSTOP, overload: then nobody could move), and the thread may have wanted to run and got no
- * CPU (the kernel counts that as run delay).
+ * our own check may have come late (suspend, SIGSTOP, overload: then nobody could move), and the thread may have got no CPU. The kernel's count
+ * of its CPU time tells: an endless loop runs all the time, a starved or blocked thread hardly at all. (Its run delay does not tell: the
+ * kernel adds a wait to it only when the wait is over.)
  */
 import { type Ms, ms } from './units.ts';
 
@@ -14,9 +15,9 @@ interface Watched {
   readonly counter: number;
   /** Start of the present silence [ms, monotonic]. */
   readonly movedMs: Ms;
-  /** Run delay of the thread when half of the window had passed in silence; null before, or when unknown. */
-  readonly suspectRunDelay: { readonly atMs: Ms; readonly runDelayMs: number } | null;
-  /** How many windows in a row were given to a thread that got no CPU. */
+  /** CPU time of the thread when half of the window had passed in silence; null before, or when unknown. */
+  readonly suspect: { readonly atMs: Ms; readonly ranMs: number } | null;
+  /** How many windows in a row were given to a thread that hardly ran. */
   readonly forgiven: number;
 }
 
@@ -27,7 +28,7 @@ export type WatchState = ReadonlyMap<string, Watched>;
 export type Finding =
   /** Nobody is blamed: the checker itself was `lateMs` late, all windows start again. */
   | { readonly type: 'stalled'; readonly lateMs: Ms }
-  /** Silent for `silentMs`, but it waited for a CPU most of that time: one more window. */
+  /** Silent for `silentMs`, but it hardly ran in that time (no CPU, or a disk that does not answer): one more window. */
   | { readonly type: 'starved'; readonly id: string; readonly silentMs: Ms }
   | { readonly type: 'hung'; readonly id: string; readonly silentMs: Ms };
 
@@ -38,20 +39,20 @@ export interface CheckInput {
   /** How often checks are due [ms]. */
   readonly periodMs: Ms;
   readonly counterOf: (id: string) => number;
-  /** Time that a thread was ready to run and did not [ms, since its start]; null when unknown. Asked for silent threads only. */
-  readonly runDelayOf: (id: string) => number | null;
+  /** Time that a thread has run on a CPU [ms, since its start]; null when unknown. Asked for silent threads only. */
+  readonly ranOf: (id: string) => number | null;
 }
 
 /** A check that is late by more than this many periods says more about us than about the others. */
 const LATE_PERIODS = 2;
-/** A silence of which at least this part was spent waiting for a CPU is starvation; a spinning thread on two busy cores waits about half. */
-const STARVED_SHARE = 0.75;
-/** So many windows in a row are given for starvation: then a thread is as good as dead, whoever is to blame. */
+/** A silent thread that ran for less than this part of the time is no endless loop; one of those runs about half the time on busy cores. */
+const SPINNING_SHARE = 0.25;
+/** So many windows in a row are given to a thread that hardly runs: then it is as good as dead, whoever is to blame. */
 const MAX_FORGIVEN = 3;
 
 /** Begins to watch a thread; its first window starts now. */
 export function watch(state: WatchState, id: string, hangMs: Ms, counter: number, nowMs: Ms): WatchState {
-  return new Map(state).set(id, { hangMs, counter, movedMs: nowMs, suspectRunDelay: null, forgiven: 0 });
+  return new Map(state).set(id, { hangMs, counter, movedMs: nowMs, suspect: null, forgiven: 0 });
 }
 
 export function unwatch(state: WatchState, id: string): WatchState {
@@ -76,13 +77,13 @@ export function check(state: WatchState, input: CheckInput): readonly [WatchStat
   for (const [id, entry] of state) {
     const finding = judge(id, entry, input);
     if (finding === 'moved') {
-      watched.set(id, { ...entry, counter: input.counterOf(id), movedMs: nowMs, suspectRunDelay: null, forgiven: 0 });
+      watched.set(id, { ...entry, counter: input.counterOf(id), movedMs: nowMs, suspect: null, forgiven: 0 });
     } else if (finding === 'silent') {
-      watched.set(id, { ...entry, suspectRunDelay: suspicion(id, entry, input) });
+      watched.set(id, { ...entry, suspect: suspicion(id, entry, input) });
     } else {
       findings.push(finding);
       if (finding.type === 'starved')
-        watched.set(id, { ...entry, movedMs: nowMs, suspectRunDelay: null, forgiven: entry.forgiven + 1 });
+        watched.set(id, { ...entry, movedMs: nowMs, suspect: null, forgiven: entry.forgiven + 1 });
     }
   }
   return [watched, findings];
@@ -100,22 +101,22 @@ function judge(
 }
 
 function wasStarved(id: string, entry: Watched, input: CheckInput): boolean {
-  if (entry.suspectRunDelay === null || entry.forgiven >= MAX_FORGIVEN) return false;
-  const runDelayMs = input.runDelayOf(id);
-  const observedMs = input.nowMs - entry.suspectRunDelay.atMs;
-  return runDelayMs !== null && runDelayMs - entry.suspectRunDelay.runDelayMs >= STARVED_SHARE * observedMs;
+  if (entry.suspect === null || entry.forgiven >= MAX_FORGIVEN) return false;
+  const ranMs = input.ranOf(id);
+  const observedMs = input.nowMs - entry.suspect.atMs;
+  return ranMs !== null && ranMs - entry.suspect.ranMs < SPINNING_SHARE * observedMs;
 }
 
-function suspicion(id: string, entry: Watched, input: CheckInput): Watched['suspectRunDelay'] {
-  if (entry.suspectRunDelay !== null || input.nowMs - entry.movedMs < entry.hangMs / 2) return entry.suspectRunDelay;
-  const runDelayMs = input.runDelayOf(id);
-  return runDelayMs === null ? null : { atMs: input.nowMs, runDelayMs };
+function suspicion(id: string, entry: Watched, input: CheckInput): Watched['suspect'] {
+  if (entry.suspect !== null || input.nowMs - entry.movedMs < entry.hangMs / 2) return entry.suspect;
+  const ranMs = input.ranOf(id);
+  return ranMs === null ? null : { atMs: input.nowMs, ranMs };
 }
 
 function restartWindows(state: WatchState, input: CheckInput): WatchState {
   const watched = new Map<string, Watched>();
   for (const [id, entry] of state) {
-    watched.set(id, { ...entry, counter: input.counterOf(id), movedMs: input.nowMs, suspectRunDelay: null });
+    watched.set(id, { ...entry, counter: input.counterOf(id), movedMs: input.nowMs, suspect: null });
   }
   return watched;
 }

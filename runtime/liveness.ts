@@ -36,13 +36,13 @@ export function ownThreadId(): number | null {
 }
 
 /**
- * How long a thread of this process was ready to run without getting a CPU [ms, since its start]; null when the kernel does not tell.
- * From the second number of /proc/self/task/TID/schedstat, in ns (Documentation/scheduler/sched-stats.rst).
+ * How long a thread of this process has run on a CPU [ms, since its start]; null when the kernel does not tell.
+ * From the first number of /proc/self/task/TID/schedstat, in ns (Documentation/scheduler/sched-stats.rst).
  */
-function readRunDelayMs(tid: number): number | null {
+function readRanMs(tid: number): number | null {
   try {
-    const delayNs = Number(readFileSync(`/proc/self/task/${tid}/schedstat`, 'latin1').split(' ')[1]);
-    return Number.isFinite(delayNs) ? delayNs / 1e6 : null;
+    const ranNs = Number(readFileSync(`/proc/self/task/${tid}/schedstat`, 'latin1').split(' ')[0]);
+    return Number.isFinite(ranNs) ? ranNs / 1e6 : null;
   } catch {
     return null;
   }
@@ -137,9 +137,9 @@ export class LivenessWatch {
       dueMs,
       periodMs,
       counterOf: (id) => this.#counter(id),
-      runDelayOf: (id) => {
+      ranOf: (id) => {
         const tid = this.#tids.get(id) ?? null;
-        return tid === null ? null : readRunDelayMs(tid);
+        return tid === null ? null : readRanMs(tid);
       },
     });
     this.#state = state;
@@ -189,7 +189,7 @@ export function beatInThread(order: LivenessOrder, clock: Clock, lastResort: Las
       dueMs,
       periodMs,
       counterOf: () => Atomics.load(counters, MCP_SLOT),
-      runDelayOf: () => readRunDelayMs(mainThread),
+      ranOf: () => readRanMs(mainThread),
     });
     state = next;
     dueMs = ms(clock.now() + periodMs);

@@ -9,6 +9,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import * as v from 'valibot';
 import { assertNever } from '../../runtime/units.ts';
 import type { NodeEvent } from '../events.ts';
+import type { OperatorAnswer } from '../resources/operator.ts';
 
 export type OperatorSet = 'all' | 'foreign' | 'local' | 'failback';
 
@@ -16,12 +17,19 @@ export type OperatorSet = 'all' | 'foreign' | 'local' | 'failback';
 export type OperatorRequest =
   | { readonly type: 'stop-requested' }
   | { readonly type: 'reload-requested'; readonly request: number }
-  | { readonly type: 'standby-requested' | 'takeover-requested'; readonly set: OperatorSet };
+  | { readonly type: 'standby-requested' | 'takeover-requested'; readonly set: OperatorSet; readonly request: number };
 
 const request = v.object({
   id: v.number(),
   method: v.picklist(['status', 'events', 'stop', 'reload', 'standby', 'takeover']),
-  params: v.optional(v.looseObject({ set: v.optional(v.picklist(['all', 'foreign', 'local', 'failback'])) }), {}),
+  params: v.optional(
+    v.looseObject({
+      set: v.optional(v.picklist(['all', 'foreign', 'local', 'failback'])),
+      /** standby, takeover: answer at the end, not when it has begun. */
+      wait: v.optional(v.boolean()),
+    }),
+    {},
+  ),
 });
 
 /** A line longer than this is no request of ours [bytes]; the connection is closed. */
@@ -47,7 +55,10 @@ export class AdminServer {
   /** Connections that wait for the end of a stop. */
   readonly #stopWaiters = new Map<Socket, number>();
   readonly #reloadWaiters = new Map<number, { readonly socket: Socket; readonly id: number }>();
-  #reloads = 0;
+  /** Who asked for a standby or takeover and has not got the last answer. */
+  readonly #operators = new Map<number, { readonly socket: Socket; readonly id: number; readonly wait: boolean }>();
+  /** Requests that are answered later are numbered. */
+  #requests = 0;
 
   constructor(hooks: AdminHooks) {
     this.#hooks = hooks;
@@ -80,6 +91,19 @@ export class AdminServer {
     this.#reloadWaiters.delete(number);
     if (waiter === undefined) return;
     answer(waiter.socket, waiter.id, ok ? { result: { text } } : { error: { code: 'HB_RELOAD', message: text } });
+  }
+
+  /** The answers to a `standby-requested` or `takeover-requested`; who does not want to wait gets the first one. */
+  operated(number: number, { stage, text }: OperatorAnswer): void {
+    const asker = this.#operators.get(number);
+    if (asker === undefined || (stage === 'accepted' && asker.wait)) return;
+    this.#operators.delete(number);
+    const failed = stage === 'refused' || stage === 'failed';
+    answer(
+      asker.socket,
+      asker.id,
+      failed ? { error: { code: `HB_OPERATOR_${stage.toUpperCase()}`, message: text } } : { result: { stage, text } },
+    );
   }
 
   /** The node has stopped: who waits for it hears it now, and the socket closes. */
@@ -116,6 +140,7 @@ export class AdminServer {
     this.#stopWaiters.delete(socket);
     for (const [number, waiter] of this.#reloadWaiters)
       if (waiter.socket === socket) this.#reloadWaiters.delete(number);
+    for (const [number, asker] of this.#operators) if (asker.socket === socket) this.#operators.delete(number);
   }
 
   #handle(socket: Socket, line: string): void {
@@ -146,14 +171,15 @@ export class AdminServer {
         this.#hooks.ask({ type: 'stop-requested' });
         return;
       case 'reload':
-        this.#reloads += 1;
-        this.#reloadWaiters.set(this.#reloads, { socket, id });
-        this.#hooks.ask({ type: 'reload-requested', request: this.#reloads });
+        this.#requests += 1;
+        this.#reloadWaiters.set(this.#requests, { socket, id });
+        this.#hooks.ask({ type: 'reload-requested', request: this.#requests });
         return;
       case 'standby':
       case 'takeover':
-        this.#hooks.ask({ type: `${method}-requested`, set: params.set ?? 'all' });
-        answer(socket, id, { result: { text: 'asked' } });
+        this.#requests += 1;
+        this.#operators.set(this.#requests, { socket, id, wait: params.wait ?? false });
+        this.#hooks.ask({ type: `${method}-requested`, set: params.set ?? 'all', request: this.#requests });
         return;
       default:
         assertNever(method);

@@ -5,9 +5,11 @@
  * it, or a netstring.
  */
 import { CodecError } from '../../runtime/errors.ts';
-import { decodeDatagram, encodeClassic, encodeNetstring } from '../../runtime/message/datagram.ts';
+import { writeClassic } from '../../runtime/message/classic.ts';
+import { decodeDatagram, encodeNetstring } from '../../runtime/message/datagram.ts';
 import { maxMessageBytes } from '../../runtime/message/limits.ts';
 import type { FieldList } from '../../runtime/message/message.ts';
+import { ByteWriter } from '../../runtime/message/writer.ts';
 import { readU32, writeU32 } from '../../runtime/sys/native.ts';
 
 const headerBytes = 8;
@@ -100,6 +102,16 @@ function readFrame(bytes: Buffer, at: number): { readonly frame: Frame; readonly
   };
 }
 
+const writer = new ByteWriter(4_096);
+
+/** The signature that a message came with goes on at its end; the other fields stay in their order. */
+function classicBody(fields: FieldList): Uint8Array {
+  writer.length = 0;
+  writeClassic(writer, fields, fields.find(([name]) => name === 'auth') ?? null);
+  writer.byte(0);
+  return writer.take();
+}
+
 /**
  * Makes one frame. A message with parts that the classic form cannot carry goes as a netstring, which every client reads.
  *
@@ -109,7 +121,7 @@ export function encodeFrame(fields: FieldList, msgFmt: 'classic' | 'netstring'):
   const body =
     msgFmt === 'netstring' || fields.some((entry) => entry[1] === 2 || entry[1] === 4)
       ? encodeNetstring(fields)
-      : encodeClassic(fields, { keys: null, nul: true });
+      : classicBody(fields);
   if (body.length > maxMessageBytes)
     throw new CodecError('HB_CODEC_TOO_LARGE', `a message of ${body.length} bytes is too large for a client`, {
       sizeBytes: body.length,

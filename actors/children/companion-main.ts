@@ -7,6 +7,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { keepFromChildren } from '../../runtime/sys/libc.ts';
 import { killGroup } from '../guardian/operation.ts';
 import { encodeLine, LineReader } from '../guardian/protocol.ts';
 import type { FromCompanion, ProgramSpec, ToCompanion } from './protocol.ts';
@@ -17,6 +18,8 @@ const orphanGraceMs = 5_000;
 /** util-linux: changes user with that user's supplementary groups, which libuv's own way drops. */
 const setprivPaths = ['/usr/bin/setpriv', '/bin/setpriv'];
 
+// What the daemon's own parent left open is nothing for the programs.
+keepFromChildren(3);
 const setpriv = setprivPaths.find((path) => existsSync(path));
 const running = new Map<number, ChildProcess>();
 const reader = new LineReader<ToCompanion>();

@@ -11,7 +11,7 @@
  *
  * Unlike there, a program that does not end within {@link stopPatienceMs} of its SIGTERM is killed: else one program keeps the node from leaving.
  */
-import type { RespawnSpec } from '../../conf/settings.ts';
+import type { RespawnSpec, Settings } from '../../conf/settings.ts';
 import type { Severity } from '../../runtime/log.ts';
 import { assertNever } from '../../runtime/units.ts';
 
@@ -42,9 +42,17 @@ interface Program {
   lastExit: string | null;
 }
 
-type ProgramLine = Pick<RespawnSpec, 'command' | 'failfast'> & {
+/** A line that needs a process. */
+export type ProgramLine = Pick<RespawnSpec, 'command' | 'failfast'> & {
   readonly account: NonNullable<RespawnSpec['account']>;
 };
+
+/** The lines that need a process: not those that a plugin of our own stands for. */
+export function programsOf({ respawn }: Pick<Settings, 'respawn'>): readonly ProgramLine[] {
+  return respawn.flatMap(({ account, builtIn, command, failfast }) =>
+    builtIn === null && account !== null ? [{ account, command, failfast }] : [],
+  );
+}
 
 export interface RespawnState {
   readonly programs: readonly Program[];

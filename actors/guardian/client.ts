@@ -35,6 +35,8 @@ const HEAP_FLAGS = ['--max-old-space-size=64', '--max-semi-space-size=1'];
 /** More deaths than this within a minute mean that no guardian can live here. */
 const MAX_DEATHS = 5;
 const DEATHS_PERIOD_MS = 60_000;
+/** Pause before the second replacement, twice that before the third, and so on [ms]. */
+const REPLACE_PAUSE_MS = 100;
 /** How long a new guardian may take to answer [ms]. */
 const READY_MS = 10_000;
 /** How long it may take to leave after `bye` [ms]; it is killed then. */
@@ -122,7 +124,11 @@ export class GuardianClient {
     });
     // Writing to a guardian that has just died: its exit is the event that counts.
     child.stdin?.on('error', () => undefined);
-    child.once('error', (error) => ready.reject(startError(error.message)));
+    child.once('error', (error) => {
+      ready.reject(startError(error.message));
+      // Never started (no process, no memory): no exit will tell.
+      if (child.pid === undefined) this.#onExit(child, error.message);
+    });
     child.once('exit', (code, signal) => {
       ready.reject(startError(`it ended with ${signal ?? `exit code ${code}`}`));
       this.#onExit(child, signal ?? `exit code ${code}`);
@@ -210,15 +216,26 @@ export class GuardianClient {
     const now = performance.now();
     this.#deathsMs = [...this.#deathsMs.filter((at) => now - at < DEATHS_PERIOD_MS), now];
     if (this.#deathsMs.length > MAX_DEATHS) {
-      this.#options.onFailure(startError(`it died ${this.#deathsMs.length} times within a minute, last by ${how}`));
+      this.#surrender(startError(`it died ${this.#deathsMs.length} times within a minute, last by ${how}`));
       return;
     }
     this.#options.onWarning(`The guardian died (${how}). Starting a new one.`);
-    // Its exit is handled here again; only that it could not be started at all needs an owner.
-    this.start().catch((error: unknown) => {
-      if (error instanceof ActorError && this.#child === null && this.#deathsMs.length === 0)
-        this.#options.onFailure(error);
-    });
+    // The first one comes at once; what kills or refuses them all gets a little time to pass.
+    setTimeout(() => void this.#replace(), (this.#deathsMs.length - 1) * REPLACE_PAUSE_MS);
+  }
+
+  /** A failed start is one more death, and was handled as such. */
+  async #replace(): Promise<void> {
+    if (this.#leaving) return;
+    await this.start().catch(() => undefined);
+  }
+
+  /** The daemon is about to end, and somebody has to stop what it holds: one more guardian is tried, for that alone. */
+  #surrender(why: ActorError): void {
+    this.#leaving = true;
+    this.start()
+      .catch(() => undefined)
+      .finally(() => this.#options.onFailure(why));
   }
 
   #lose(id: number, why: string): void {

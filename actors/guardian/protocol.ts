@@ -73,7 +73,7 @@ export type FromGuardian =
     };
 
 /** One message as a line: what {@link LineReader} reads. */
-export function encodeLine(message: { readonly type: string }): string {
+export function encodeLine<M extends { readonly type: string }>(message: M): string {
   return `${JSON.stringify(message)}\n`;
 }
 

@@ -27,8 +27,9 @@ import {
   onRequestReleased,
   requestAgain,
 } from './legacy.ts';
-import { parseClusterMessage, takeoverMessage } from './messages.ts';
+import { parseClusterMessage } from './messages.ts';
 import { beginNegotiation, onContact, onReport, onStarting, settle } from './negotiation.ts';
+import { followOperator, operatorAsks } from './operator.ts';
 import { noticeReport, onAsk, onStandbyJob, onStandbyTimeout, requestStandby } from './standby.ts';
 import { acceptDeath, giveUpAll, onAllReleased, onShutdone, onTakeoverDone } from './takeover.ts';
 import { Turn } from './turn.ts';
@@ -71,6 +72,7 @@ export function initialResources(config: ResourcesConfig): ResourcesState {
     needsFailback: false,
     offers: new Set(),
     asking: null,
+    operator: null,
     requested: new Set(),
     crippled: false,
     jobs: new Map(),
@@ -97,6 +99,7 @@ export function step(state: ResourcesState, input: ResourcesInput, nowMs: Ms): R
     keepBalance(turn);
     tellChanges(turn);
   }
+  followOperator(turn);
   if (state.claims !== state.shownHolding) {
     state.shownHolding = state.claims;
     turn.event({ event: 'holding', holding: state.claims });
@@ -109,7 +112,7 @@ export function nextDeadlineMs(state: ResourcesState): Ms | null {
   const { settleMs, retryMs, yieldMs, adoptMs, askMs } = state.deadlines;
   const standbyMs = 'deadlineMs' in state.standby ? state.standby.deadlineMs : null;
   let first: Ms | null = null;
-  for (const at of [settleMs, retryMs, yieldMs, adoptMs, askMs, standbyMs]) {
+  for (const at of [settleMs, retryMs, yieldMs, adoptMs, askMs, standbyMs, state.operator?.beginMs ?? null]) {
     if (at !== null && (first === null || at < first)) first = at;
   }
   return first;
@@ -150,10 +153,8 @@ function apply(turn: Turn, input: ResourcesInput): void {
       giveUpAll(turn);
       return;
     case 'standby':
-      requestStandby(turn, input.set);
-      return;
     case 'takeover':
-      turn.send(takeoverMessage(input.set));
+      operatorAsks(turn, input.type, input.set, input.request ?? null);
       return;
     case 'job-done':
       onJobDone(turn, input.job, input.outcomes);

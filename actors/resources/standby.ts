@@ -75,6 +75,7 @@ export function onAsk(turn: Turn, own: boolean, message: Extract<ClusterMessage,
   else if (info === 'done' && standby.step === 'given' && set === standby.set) {
     turn.log('info', `Other node completed standby takeover of ${standby.set} resources.`);
     state.standby = { step: 'not' };
+    turn.exchangeDone = true;
     turn.report();
   } else {
     turn.log('ERROR', `Ignored standby message '${info}' from ${from} in state ${stepNumber[standby.step]}`);
@@ -147,6 +148,7 @@ export function onStandbyJob(turn: Turn, job: Job, outcomes: readonly GroupOutco
     turn.log('info', `Standby resource acquisition done [${standby.set}].`);
     for (const kind of kindsOf(mirrorSet(standby.set))) turn.workDone(kind, 'auto_failback');
     state.standby = { step: 'not' };
+    turn.exchangeDone = true;
     // The report goes first: 3.0.6 sees it so, since it numbers `done` first but transmits it last.
     turn.report();
     turn.send(askMessage(standby.set, 'done'));
@@ -219,21 +221,26 @@ export function noticeReport(turn: Turn, report: Extract<ClusterMessage, { type:
 
 /**
  * A request of this node, by its operator. One that we would ignore ourselves is not sent, since the other node would agree to it.
+ *
+ * @returns why it was not sent, null when it was
  */
-export function requestStandby(turn: Turn, set: ResourceSet): void {
+export function requestStandby(turn: Turn, set: ResourceSet): string | null {
   turn.script('hb_standby', `Going standby [${set}].`);
-  const { other, standby, phase } = turn.state;
-  if (turn.legacy) turn.log('info', 'Standby mode only implemented when nice_failback on');
-  else if (other === null || phase === 'shutdown')
-    turn.log('WARN', `standby request [${set}] ignored: there is nobody to take resources.`);
-  else if (!other.stable && standby.step === 'not') {
-    turn.log('WARN', `standby message [me] from ${turn.state.config.self} ignored.  Other side is in flux.`);
-  } else if (phase !== 'stable') {
-    turn.log('WARN', `standby message [me] from ${turn.state.config.self} ignored.  local resources in flux.`);
-  } else if (standby.step !== 'not' || turn.state.asking !== null) {
-    turn.log('WARN', `Standby in progress- new request from ${turn.state.config.self} ignored`);
-  } else {
-    turn.state.asking = { why: 'operator' };
-    turn.send(askMessage(set, 'me'));
-  }
+  const { other, standby, phase, config } = turn.state;
+  const refuse = (severity: 'info' | 'WARN', text: string): string => {
+    turn.log(severity, text);
+    return text;
+  };
+  if (turn.legacy) return refuse('info', 'Standby mode only implemented when nice_failback on');
+  if (other === null || phase === 'shutdown')
+    return refuse('WARN', `standby request [${set}] ignored: there is nobody to take resources.`);
+  if (!other.stable && standby.step === 'not')
+    return refuse('WARN', `standby message [me] from ${config.self} ignored.  Other side is in flux.`);
+  if (phase !== 'stable')
+    return refuse('WARN', `standby message [me] from ${config.self} ignored.  local resources in flux.`);
+  if (standby.step !== 'not' || turn.state.asking !== null)
+    return refuse('WARN', `Standby in progress- new request from ${config.self} ignored`);
+  turn.state.asking = { why: 'operator' };
+  turn.send(askMessage(set, 'me'));
+  return null;
 }

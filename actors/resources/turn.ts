@@ -18,6 +18,8 @@ export class Turn {
   readonly state: ResourcesState;
   readonly nowMs: Ms;
   readonly effects: ResourcesEffect[] = [];
+  /** A standby exchange, either side of it, came to its good end in this turn. */
+  exchangeDone = false;
 
   constructor(state: ResourcesState, nowMs: Ms) {
     this.state = state;

@@ -9,6 +9,7 @@ import type { Happening } from '../events.ts';
 import type { MembershipEvent } from '../protocols.ts';
 import type { Groups } from './groups.ts';
 import type { Holding, Kind, ResourceSet } from './holdings.ts';
+import type { OperatorAnswer, OperatorWork } from './operator.ts';
 
 /** What the core needs to know of the configuration. */
 export type ResourcesConfig = Pick<Settings, 'self' | 'nodes' | 'groups' | 'autoFailback' | 'configDir'>;
@@ -49,7 +50,12 @@ export type ResourcesInput =
   /** From the MCP: a graceful stop. */
   | { readonly type: 'give-up-all' }
   /** From an operator: give the set up (`standby`), or ask the other node to give the set, as seen from here, to us (`takeover`). */
-  | { readonly type: 'standby' | 'takeover'; readonly set: ResourceSet }
+  | {
+      readonly type: 'standby' | 'takeover';
+      readonly set: ResourceSet;
+      /** Names the asker in the answers (effect `operator`); without it nobody waits for one. */
+      readonly request?: number;
+    }
   /** From the engine: an acquire, release or probe is finished; one outcome for each of its keys. */
   | { readonly type: 'job-done'; readonly job: number; readonly outcomes: readonly GroupOutcome[] }
   /** One of the {@link Deadlines} has come. */
@@ -68,6 +74,8 @@ export type ResourcesEffect =
   /** One log line; `tag` makes it a line of one of Heartbeat's scripts, e.g. `mach_down(default)`. */
   | { readonly type: 'log'; readonly severity: Severity; readonly text: string; readonly tag?: string }
   | { readonly type: 'event'; readonly happening: Happening; readonly atMs: Ms }
+  /** To an operator who asked: at most two for each request. */
+  | { readonly type: 'operator'; readonly request: number; readonly answer: OperatorAnswer }
   /** Everything is given up; the node may leave. `stuck`: groups that could not be stopped, so that the other node was told nothing. */
   | { readonly type: 'released'; readonly stuck: readonly string[] }
   /** Groups could not be stopped: only a reboot makes sure that they do not run. */
@@ -155,6 +163,8 @@ export interface ResourcesState {
   readonly offers: Set<Kind>;
   /** A request of our own that was sent and has not come back to us yet. */
   asking: AskOrigin | null;
+  /** What an operator asked for and is under way. */
+  operator: OperatorWork | null;
   /** Legacy: own groups that the other node was asked for and has not answered yet. */
   readonly requested: Set<string>;
   /** A group could not be stopped: nothing more is acquired on this node. */

@@ -3,13 +3,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, WaitTimeoutError } from '../../test/net/lab/wait.ts';
-import type { Match, Peer, Timing } from '../peers/peer.ts';
+import type { Fault, Match, Peer, Timing } from '../peers/peer.ts';
 import type { LabArena } from './arena.ts';
 import { judgeTrial, type TrialFigures } from './trial.core.ts';
-
-export const faults = ['kill', 'cut', 'freeze'] as const;
-/** `kill`: SIGKILL of the peer's processes; `cut`: its cable is pulled; `freeze`: SIGSTOP of its processes. */
-export type Fault = (typeof faults)[number];
 
 export type TrialResult =
   | { readonly outcome: 'detected'; readonly figures: TrialFigures }
@@ -24,7 +20,7 @@ const patienceMs = 5_000;
 /** How long after the decision an address and its announcement are waited for [ms]. */
 const takeoverMs = 1_500;
 
-/** The pair must be steady; afterwards it is not: see {@link Match.replaceVictim}. */
+/** The pair must be steady; afterwards it is not: see {@link recover}. */
 export async function runTrial(arena: LabArena, peer: Peer, match: Match, timing: Timing, deadtimeMs: number, fault: Fault): Promise<TrialResult> {
   const { referee } = arena;
   const readyMs = now();
@@ -69,6 +65,6 @@ async function setFault(arena: LabArena, match: Match, fault: Fault): Promise<nu
 /** Takes the fault away and makes the pair whole again. */
 export async function recover(arena: LabArena, match: Match, fault: Fault): Promise<void> {
   if (fault === 'cut') await arena.lab.network().heal(arena.victim.name);
-  await match.replaceVictim();
+  await match.recover(fault);
   await match.steady();
 }

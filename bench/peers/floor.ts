@@ -4,7 +4,7 @@
 import type { Host } from '../../test/net/lab/host.ts';
 import type { LabProcess } from '../../test/net/lab/process.ts';
 import { eventually } from '../../test/net/lab/wait.ts';
-import type { Arena, Match, Peer, Timing } from './peer.ts';
+import type { Arena, Fault, Match, Peer, Timing } from './peer.ts';
 
 const port = 6_000;
 
@@ -80,7 +80,8 @@ class FloorMatch implements Match {
     return programsOf(this.#arena.survivor);
   }
 
-  async replaceVictim(): Promise<void> {
+  async recover(fault: Fault): Promise<void> {
+    if (fault === 'cut') return;
     await this.#victim.process.signal('SIGKILL');
     await this.#victim.process.exited;
     await eventually(() => !this.#survivor.alive, { what: 'the floor program to miss its peer', intervalMs: 5 });

@@ -12,6 +12,10 @@ export interface Timing {
   readonly deadtimeMs: number;
 }
 
+export const faults = ['kill', 'cut', 'freeze'] as const;
+/** `kill`: SIGKILL of the peer's processes; `cut`: its cable is pulled; `freeze`: SIGSTOP of its processes. */
+export type Fault = (typeof faults)[number];
+
 /** Where a match takes place: two hosts on one switch, and the address that the survivor takes over. */
 export interface Arena {
   readonly survivor: Host;
@@ -50,8 +54,8 @@ export interface Match {
   victimPids(): readonly number[];
   /** The survivor's processes, whose CPU time is measured. */
   survivorPids(): readonly number[];
-  /** The victim was killed, or is frozen: it is removed and started anew. */
-  replaceVictim(): Promise<void>;
+  /** After a trial: a victim that was killed or frozen is removed and started anew; a cable is back already. {@link Match.steady} follows. */
+  recover(fault: Fault): Promise<void>;
   /** The survivor's own statement of its newest decision at or after an instant; null: none yet, or it makes none. */
   decidedMs(sinceMs: number): number | null;
   /** Deaths that the survivor has declared so far; null when it does not say. */

@@ -9,16 +9,19 @@ import type { LabProcess } from '../../test/net/lab/process.ts';
 import { eventually } from '../../test/net/lab/wait.ts';
 import { clusterHaCf, haresourcesFor } from './ha-cf.core.ts';
 import { descendants, endProcess } from './processes.ts';
-import type { Arena, Match, Peer, Timing } from './peer.ts';
+import type { Arena, Fault, Match, Peer, Timing } from './peer.ts';
 
 export const heartbeatPort = 694;
+
+/** A node that has just started advertises 2 s more dead time for 5 s: the configured one is in force only after that [ms]. */
+const settledMs = 5_500;
 
 const deathEvent = v.object({ event: v.literal('node.dead'), decidedMs: v.number() });
 const statusAnswer = v.object({
   status: v.string(),
   nodes: v.array(v.object({ name: v.string(), status: v.string() })),
   resources: v.object({ rscstatus: v.string() }),
-  process: v.object({ pid: v.number() }),
+  process: v.object({ uptimeMs: v.number() }),
 });
 
 export const systole: Peer = {
@@ -75,9 +78,9 @@ class SystoleMatch implements Match {
       async () => {
         const [survivor, victim] = [await this.#status('survivor'), await this.#status('victim')];
         const seen = survivor.nodes.find((node) => node.name === this.#arena.victim.name)?.status;
-        if (seen !== 'active' || survivor.resources.rscstatus !== 'none' || victim.resources.rscstatus !== 'local')
+        if (seen !== 'active' || survivor.resources.rscstatus !== 'local' || victim.resources.rscstatus !== 'local')
           throw new Error(`${seen}, ${survivor.resources.rscstatus}, ${victim.resources.rscstatus}`);
-        return true;
+        return victim.process.uptimeMs >= settledMs;
       },
       { what: 'both systole nodes to be active and the address with the victim', timeoutMs: 60_000, intervalMs: 20 },
     );
@@ -92,7 +95,8 @@ class SystoleMatch implements Match {
     return hostPids(this.#arena.survivor, 'heartbeatd').flatMap(descendants);
   }
 
-  async replaceVictim(): Promise<void> {
+  async recover(fault: Fault): Promise<void> {
+    if (fault === 'cut') return;
     for (const pid of this.victimPids()) endProcess(pid);
     await this.#processes.victim.exited;
     this.#processes.victim = this.#arena.victim.startSystole();

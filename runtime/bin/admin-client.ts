@@ -4,8 +4,10 @@
  * `{"id":1,"method":"status"}` → `{"id":1,"result":{…}}` or `{"id":1,"error":{"code":"…","message":"…"}}`;
  * `{"id":1,"method":"events"}` → `{"event":{…}}` lines until the connection ends.
  */
+import { readFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import * as v from 'valibot';
+import { pidFilePath, socketPathProblem } from './directories.ts';
 
 const reply = v.object({
   id: v.optional(v.number()),
@@ -21,6 +23,28 @@ export type AdminAnswer =
   | { readonly kind: 'not-running' }
   | { readonly kind: 'not-permitted' }
   | { readonly kind: 'no-answer'; readonly deadlineMs: number };
+
+/** @param what the operator wanted: `stop` */
+export function notPermitted(what: string, runDir: string): string {
+  return `you may not ${what} this node: run the command as root, or as the user that owns ${runDir}`;
+}
+
+/** Somebody holds the socket and says nothing. The pid file tells whom to end. */
+export function hung(runDir: string, deadlineMs: number): string {
+  const pid = readPid(pidFilePath(runDir));
+  return `the daemon holds its socket but has not answered within ${deadlineMs / 1000} s: it hangs, or the machine is overloaded; ${
+    pid === null ? 'kill -9' : `kill -9 ${pid}`
+  } ends it, and its guardian then releases what it holds`;
+}
+
+function readPid(path: string): number | null {
+  try {
+    const pid = Number.parseInt(readFileSync(path, 'latin1'), 10);
+    return Number.isInteger(pid) && pid > 1 ? pid : null;
+  } catch {
+    return null;
+  }
+}
 
 /** Calls back for every complete line that comes. */
 function forEachLine(socket: Socket, onLine: (line: string) => void): void {
@@ -52,6 +76,8 @@ export function adminRequest(
   params: unknown,
   deadlineMs: number,
 ): Promise<AdminAnswer> {
+  const problem = socketPathProblem(socketPath);
+  if (problem !== null) return Promise.resolve({ kind: 'refused', code: 'HB_ADMIN_SOCKET', message: problem });
   return new Promise((resolve) => {
     const socket: Socket = createConnection(socketPath);
     const finish = (answer: AdminAnswer): void => {

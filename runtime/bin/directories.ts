@@ -1,5 +1,5 @@
 /** Where a node keeps its files: the three directories of the command line and what is in them. */
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 /** Heartbeat's own places: used when the command line names no others. */
 export const defaultDirectories = {
@@ -31,11 +31,11 @@ export function adminSocketPath(runDir: string): string {
 /** Longest path of a Unix socket on Linux: sun_path has 108 bytes, the last one is NUL [bytes]. */
 const maxSocketPathBytes = 107;
 
-/** Why the admin socket cannot be in this directory, as the end of a message; null when it can. */
-export function socketPathProblem(runDir: string): string | null {
-  const sizeBytes = Buffer.byteLength(adminSocketPath(runDir));
+/** Why a socket cannot have this path, as the end of a message; null when it can. */
+export function socketPathProblem(socketPath: string): string | null {
+  const sizeBytes = Buffer.byteLength(socketPath);
   if (sizeBytes <= maxSocketPathBytes) return null;
-  return `${runDir} is too long by ${sizeBytes - maxSocketPathBytes} bytes: sockets cannot have longer paths; give a shorter directory`;
+  return `${dirname(socketPath)} is too long by ${sizeBytes - maxSocketPathBytes} bytes: sockets cannot have longer paths; give a shorter directory`;
 }
 
 /** The pid file: Heartbeat's place beside its run directory for the default, inside the directory for any other. */

@@ -4,7 +4,7 @@
  * `systole start` starts it; in the background it has an IPC channel to that command (`daemon/channel.ts`). Everything that can be found
  * wrong is found before anything is started, and before the generation is counted up.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Mcp, type McpEnd } from '../../actors/mcp.ts';
@@ -17,6 +17,7 @@ import { realSystem } from '../../conf/system.ts';
 import { activeMedia } from '../../plugins/media/index.ts';
 import { HbError } from '../errors.ts';
 import { type Log, openLog } from '../log.ts';
+import { exitAtOnce } from '../sys/libc.ts';
 import { setRealtime } from '../sys/realtime.ts';
 import { openSyslog } from '../sys/syslog.ts';
 import { ms } from '../units.ts';
@@ -27,6 +28,7 @@ import { logConfiguration, logProblems, logTarget, notActiveLines } from './daem
 import { probeMedia } from './daemon/probe-media.ts';
 import { reloadFrom } from './daemon/reload.ts';
 import { directoryFailure, StartFailure } from './daemon/start-failure.ts';
+import { warmCompileCache } from './daemon/warm.ts';
 import { adminSocketPath, type Directories, directoriesFrom, pidFilePath } from './directories.ts';
 import { exitCode } from './exit-codes.ts';
 
@@ -162,9 +164,8 @@ async function startNode({ options, settings, keys, identity, log, target }: Nod
 function endProcess(how: McpEnd, runDir: string, log: Log): void {
   removePidFile();
   if (how.type === 'emergency') {
-    // An exit waits for its threads; with one that cannot be ended only this is sure.
-    if (how.survivors.length > 0) process.kill(process.pid, 'SIGKILL');
-    process.exit(exitCode.emergency);
+    // Not process.exit: it ends one thread after the other, waits for each, and one that is ended in native code can abort the process.
+    exitAtOnce(exitCode.emergency);
   }
   rmSync(adminSocketPath(runDir), { force: true });
   if (how.type === 'restart') restartProcess(log);
@@ -202,7 +203,8 @@ const formatPid = (): string => `${String(process.pid).padStart(10)}\n`;
 
 /** Takes our own pid file away; another daemon's stays. */
 function removePidFile(): void {
-  if (pidFile !== null && readFileSync(pidFile, { encoding: 'latin1' }) === formatPid()) rmSync(pidFile);
+  if (pidFile !== null && existsSync(pidFile) && readFileSync(pidFile, 'latin1') === formatPid())
+    rmSync(pidFile, { force: true });
   pidFile = null;
 }
 
@@ -231,7 +233,8 @@ function restartProcess(log: Log): void {
 }
 
 try {
-  await run(readOptions());
+  if (process.argv.includes('--warm')) await warmCompileCache();
+  else await run(readOptions());
 } catch (error) {
   removePidFile();
   const failure =

@@ -1,6 +1,6 @@
 /** The operator's command. Each subcommand is a function in `commands/`; this file is only the command line. */
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { defaultDirectories, directoriesFrom } from './directories.ts';
 import { parseDuration } from './duration.ts';
 import { exitCode } from './exit-codes.ts';
@@ -41,7 +41,7 @@ program
   .version(readVersion())
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(text) })
-  .showHelpAfterError('(systole --help lists the commands)');
+  .showHelpAfterError('(systole --help lists the commands, systole COMMAND --help its options)');
 
 program
   .command('start')
@@ -64,7 +64,11 @@ program
   .description('stop the node gracefully: it gives its resources up first')
   .addOption(runDirOption)
   .addOption(jsonOption)
-  .option('--timeout <duration>', 'how long to wait until it is gone', parseDuration, 600_000)
+  .addOption(
+    new Option('--timeout <duration>', 'how long to wait until it is gone')
+      .argParser(parseDuration)
+      .default(600_000, '10m'),
+  )
   .action(async (options: { runDir?: string; json?: boolean; timeout: number }) => {
     const { runStop } = await import('./commands/stop.ts');
     process.exitCode = await runStop(
@@ -78,9 +82,17 @@ program
   .description('read authkeys again, check ha.cf, without a change of state')
   .addOption(runDirOption)
   .addOption(jsonOption)
-  .action(async (options: { runDir?: string; json?: boolean }) => {
+  .addOption(
+    new Option('--timeout <duration>', 'how long to wait for the answer')
+      .argParser(parseDuration)
+      .default(30_000, '30s'),
+  )
+  .action(async (options: { runDir?: string; json?: boolean; timeout: number }) => {
     const { runReload } = await import('./commands/stop.ts');
-    process.exitCode = await runReload({ runDir: directoriesFrom(options).runDir, json: options.json ?? false }, io);
+    process.exitCode = await runReload(
+      { runDir: directoriesFrom(options).runDir, json: options.json ?? false, timeoutMs: options.timeout },
+      io,
+    );
   });
 
 program
@@ -106,6 +118,46 @@ program
       io,
     );
   });
+
+for (const [command, description] of [
+  [
+    'standby',
+    'give resources to the other node: all of them, those that prefer it (foreign, failback) or our own (local)',
+  ],
+  ['takeover', 'get resources from the other node: all of them, our own (local, failback) or its own (foreign)'],
+] as const)
+  program
+    .command(command)
+    .description(description)
+    .addArgument(new Argument('[set]', 'which').choices(['all', 'foreign', 'local', 'failback']).default('all'))
+    .addOption(runDirOption)
+    .addOption(jsonOption)
+    .option('--wait', 'return when it is done, not when it has begun')
+    .addOption(
+      new Option('--timeout <duration>', 'how long to wait for the answer (default: 10s, with --wait 10m)').argParser(
+        parseDuration,
+      ),
+    )
+    .action(
+      async (
+        set: 'all' | 'foreign' | 'local' | 'failback',
+        options: { runDir?: string; json?: boolean; wait?: boolean; timeout?: number },
+      ) => {
+        const { runHandover } = await import('./commands/standby.ts');
+        const wait = options.wait ?? false;
+        process.exitCode = await runHandover(
+          {
+            command,
+            set,
+            wait,
+            runDir: directoriesFrom(options).runDir,
+            json: options.json ?? false,
+            timeoutMs: options.timeout ?? (wait ? 600_000 : 10_000),
+          },
+          io,
+        );
+      },
+    );
 
 program
   .command('decode')
@@ -150,7 +202,12 @@ function parsePort(text: string): number {
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  // Help and version end with 0, everything else is a wrong command line.
-  process.exitCode = error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+  if (error instanceof CommanderError) {
+    // Help and version end with 0, everything else is a wrong command line.
+    process.exitCode = error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+  } else if (error instanceof Error && 'syscall' in error) {
+    // The machine refused something that no command foresees: its own words say what and where.
+    io.err(`systole: ${error.message}\n`);
+    process.exitCode = exitCode.general;
+  } else throw error;
 }

@@ -5,6 +5,7 @@
  * importing this file costs nothing. Every function is synchronous: use it for calls that return at once. Descriptors opened here
  * are unknown to Node: close them in the same turn, or hand them to a Node handle (`dgram`), which closes them when a thread ends.
  */
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { SystemCallError } from '../errors.ts';
@@ -53,6 +54,7 @@ export interface Libc {
   mkfifo(path: string, mode: number): number;
   /** @param command LINUX_REBOOT_CMD_… of reboot(2) */
   reboot(command: number): number;
+  _exit(status: number): never;
 }
 
 /** Watches a descriptor in the thread's event loop; `close` ends the watch, not the descriptor. */
@@ -68,6 +70,8 @@ interface Loaded {
   readonly errno: () => number;
   readonly closeAsync: (fd: number, done: () => void) => void;
   readonly watchReadable: (fd: number, onReadable: () => void) => Watch;
+  /** Null where the C library does not have it (glibc before 2.34). */
+  readonly closeRange: ((first: number, last: number, flags: number) => number) | null;
 }
 
 /** Stack of the called function and scratch memory for arguments [bytes]; koffi's defaults (2 MiB + 1 MiB a thread) suit deep libraries. */
@@ -114,13 +118,62 @@ function load(): Loaded {
     timerfd_settime: library.func('int timerfd_settime(int fd, int flags, const void *spec, void *old)'),
     mkfifo: library.func('int mkfifo(const char *path, unsigned int mode)'),
     reboot: library.func('int reboot(int command)'),
+    _exit: library.func('void _exit(int status)'),
   };
   return {
     libc: functions,
     errno: () => koffi.errno(),
     closeAsync: (fd, done) => close.async(fd, done),
-    watchReadable: (fd, onReadable) => koffi.node.poll(fd, { readable: true }, onReadable),
+    watchReadable: (fd, onReadable) => {
+      keepLoaded(library.func('void *dlopen(const char *path, int flags)'));
+      return koffi.node.poll(fd, { readable: true }, onReadable);
+    },
+    closeRange: optional(() => library.func('int close_range(unsigned int first, unsigned int last, int flags)')),
   };
+}
+
+let keptLoaded = false;
+/** RTLD_LAZY, RTLD_NOLOAD, RTLD_NODELETE of <dlfcn.h>. */
+const keepLoadedFlags = 0x1 | 0x4 | 0x1000;
+
+/**
+ * Keeps koffi's library in memory until the process ends.
+ *
+ * A thread that is killed with an open watch calls back into koffi when its event loop is torn down, after Node has unloaded the library
+ * of a thread that was its only user: the process then died of SIGSEGV.
+ */
+function keepLoaded(dlopen: (path: string, flags: number) => unknown): void {
+  if (keptLoaded) return;
+  keptLoaded = true;
+  const path = /\S*koffi\.node$/m.exec(readFileSync('/proc/self/maps', 'utf8'))?.[0];
+  if (path !== undefined) dlopen(path, keepLoadedFlags);
+}
+
+/** A function that not every C library has. */
+function optional<T>(find: () => T): T | null {
+  try {
+    return find();
+  } catch {
+    // Only its absence is an answer here.
+    return null;
+  }
+}
+
+/** Ends the process with all its threads in one step of the kernel; nothing of it runs any more. @param status exit code [0..255] */
+export function exitAtOnce(status: number): never {
+  return libc()._exit(status);
+}
+
+const closeRangeCloexec = 4;
+
+/**
+ * Keeps all open descriptors from `first` on out of the programs that this process starts from now on; those opened later see to it themselves.
+ *
+ * @returns false when the C library or the kernel cannot do it
+ */
+export function keepFromChildren(first: number): boolean {
+  loaded ??= load();
+  return loaded.closeRange?.(first, 2 ** 32 - 1, closeRangeCloexec) === 0;
 }
 
 /** The C library, loaded on first use in each thread. */

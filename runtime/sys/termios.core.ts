@@ -43,6 +43,7 @@ const control = {
   CREAD: 0o200,
   PARENB: 0o400,
   CLOCAL: 0o4000,
+  /** The speed of receiving; 0 = that of sending. */
   CIBAUD: 0o2003600000,
   CRTSCTS: 0o20000000000,
 } as const;
@@ -59,9 +60,6 @@ const speeds: ReadonlyMap<number, number> = new Map([
   [230_400, 0o10003],
   [460_800, 0o10004],
 ]);
-
-/** Bits of CBAUD above those of CIBAUD: the same code for the input speed stands 16 bits higher. */
-const inputSpeedShift = 16;
 
 /**
  * Heartbeat's settings of a serial line, in place of those it has: 8 bits, no parity, no translation, hardware flow control, deaf to
@@ -85,7 +83,6 @@ export function heartbeatLineSettings(present: Uint8Array, baud: number): Uint8A
   change(settings, offset.output, output.OPOST, []);
   change(settings, offset.control, control.CBAUD | control.CIBAUD | control.CSIZE | control.PARENB, [
     speed,
-    speed << inputSpeedShift,
     control.CS8,
     control.CREAD,
     control.CLOCAL,

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { Cluster, handoverMs, slackMs, takeoverMs, twoLinks } from './cluster.ts';
 import type { Host } from './lab/host.ts';
 import { requireLab } from './lab/require.ts';
-import { eventually } from './lab/wait.ts';
+import { eventually, within } from './lab/wait.ts';
 
 /** The exit code of an emergency shutdown (README, exit codes). */
 const emergencyCode = 100;
@@ -15,6 +15,9 @@ const noticedMs = 1_000 + slackMs;
 function guardianPid(host: Host): number | undefined {
   return host.processes().find(({ title }) => title.startsWith('systole: guardian'))?.pid;
 }
+
+/** More deaths of guardians than that within a minute, and the node gives up (actors/guardian/client.ts). */
+const guardianDeaths = 5 + 1;
 
 async function killGuardian(host: Host): Promise<number> {
   const pid = await eventually(() => guardianPid(host), { what: `a guardian on ${host.name}` });
@@ -73,15 +76,19 @@ requireLab()('a fault inside a node', () => {
     await cluster.steady();
     sinceMs = Date.now();
     const daemon = cluster.daemon('node1');
-    let last: number | undefined;
-    while (daemon.running) {
-      const pid = guardianPid(node1);
-      if (pid !== undefined && pid !== last && node1.processes().length > 1) {
-        last = pid;
-        process.kill(pid, 'SIGKILL');
-      }
-      await new Promise((resolve) => setTimeout(resolve, 10));
+    const killed = new Set<number | undefined>([undefined]);
+    while (killed.size <= guardianDeaths) {
+      const pid = await eventually(
+        () => {
+          const found = guardianPid(node1);
+          return killed.has(found) ? undefined : found;
+        },
+        { what: `guardian number ${killed.size} on node1` },
+      );
+      killed.add(pid);
+      process.kill(pid, 'SIGKILL');
     }
+    expect((await within(daemon.exited, 10_000, 'the end of node1')).signal).toBeNull();
     expect(await daemon.exited).toEqual({ code: emergencyCode, signal: null });
     await cluster.expectOwner({ scenario: 'no guardian can live', sinceMs, owner: 'node2', outageMs: takeoverMs });
   });

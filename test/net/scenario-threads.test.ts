@@ -55,7 +55,7 @@ requireLab()('a fault in a thread', () => {
       const sinceMs = Date.now();
       const offset = node1.log().length;
       node1.writeFile('/run/sabotage', `medium ${deed}`);
-      await node1.waitForLog(/ERROR: medium:\S+ died\. Restarting it[\s\S]*heartbeat started on/, { fromOffset: offset });
+      await node1.waitForLog(/ERROR: medium:\S+ died\. Restarting it[\s\S]*started on port/, { fromOffset: offset });
       await eventually(
         async () => {
           const links = (await cluster.status('node1'))?.nodes.find(({ name }) => name === 'node2')?.links;

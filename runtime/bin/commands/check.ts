@@ -4,12 +4,13 @@ import { countErrors, diagnosticsToJson, formatDiagnostics } from '../../../conf
 import { readConfiguration } from '../../../conf/read.ts';
 import { realSystem } from '../../../conf/system.ts';
 import { activeMedia } from '../../../plugins/media/index.ts';
+import { notActiveLines } from '../daemon/log-target.ts';
 import { type ExitCode, exitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 
 /** @returns 0 when the node would start (warnings allowed), 1 when it would not */
 export function runCheck(options: { configDir: string; json: boolean }, io: Io): ExitCode {
-  const { diagnostics } = readConfiguration({
+  const { diagnostics, settings } = readConfiguration({
     configDir: options.configDir,
     hostname: hostname(),
     system: realSystem(),
@@ -17,9 +18,11 @@ export function runCheck(options: { configDir: string; json: boolean }, io: Io):
   });
   const errors = countErrors(diagnostics);
   if (options.json) {
-    io.out(`${JSON.stringify({ ok: errors === 0, errors, diagnostics: diagnosticsToJson(diagnostics) })}\n`);
+    const notActive = (settings?.notActive ?? []).map(({ directive, place }) => ({ directive, ...place }));
+    io.out(`${JSON.stringify({ ok: errors === 0, errors, diagnostics: diagnosticsToJson(diagnostics), notActive })}\n`);
   } else {
     io.out(formatDiagnostics(diagnostics, { color: io.color }));
+    if (settings !== null) for (const line of notActiveLines(settings)) io.out(`${line}\n`);
     io.out(
       errors === 0
         ? `${options.configDir}: the configuration is complete, the node would start\n`

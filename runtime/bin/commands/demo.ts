@@ -28,6 +28,8 @@ interface FailoverReport {
   /** Kill to the first answer of the service from the other node [ms]; null = never. */
   readonly takeoverMs: number | null;
   readonly deadtimeMs: number;
+  /** The silence after which the survivor decided [ms]: a node asks for 2 s more than deadtime in its first 5 s; null = it did not decide. */
+  readonly limitMs: number | null;
 }
 
 /** deadtime in conf/samples/demo/ha.cf. */
@@ -37,22 +39,29 @@ const failoverDeadlineMs = 20_000;
 /** How often the service is asked. */
 const probeEveryMs = 20;
 
-const nodeDead = v.object({ event: v.literal('node.dead'), node: v.string(), decidedMs: v.number() });
+const nodeDead = v.object({
+  event: v.literal('node.dead'),
+  node: v.string(),
+  limitMs: v.number(),
+  decidedMs: v.number(),
+});
 const described = v.object({ event: v.string(), text: v.optional(v.string()) });
 
 const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 export async function runDemo(options: DemoOptions, io: Io): Promise<ExitCode> {
   const startedMs = monotonicMs();
-  const say = (who: string, text: string): void => {
-    if (options.json) io.out(`${JSON.stringify({ atMs: Math.round(monotonicMs() - startedMs), who, text })}\n`);
+  const say = (who: string, text: string, facts: object = {}): void => {
+    if (options.json)
+      io.out(`${JSON.stringify({ atMs: Math.round(monotonicMs() - startedMs), who, text, ...facts })}\n`);
     else io.out(`${((monotonicMs() - startedMs) / 1_000).toFixed(3).padStart(9)} s  ${who.padEnd(7)}  ${text}\n`);
   };
   const demo = new Demo(options, say);
   const interrupted = Promise.withResolvers<'interrupted'>();
   const interrupt = (): void => interrupted.resolve('interrupted');
-  process.once('SIGINT', interrupt);
-  process.once('SIGTERM', interrupt);
+  // Also while the nodes are being stopped: a second Ctrl-C must not leave them behind. A closed terminal is SIGHUP, a closed pipe behind us SIGPIPE.
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE'] as const;
+  for (const signal of signals) process.on(signal, interrupt);
   try {
     const outcome = await Promise.race([demo.run(), interrupted.promise]);
     if (outcome === 'interrupted') {
@@ -62,22 +71,30 @@ export async function runDemo(options: DemoOptions, io: Io): Promise<ExitCode> {
     return outcome;
   } finally {
     await demo.close();
-    process.removeListener('SIGINT', interrupt);
-    process.removeListener('SIGTERM', interrupt);
+    for (const signal of signals) process.removeListener(signal, interrupt);
   }
+}
+
+/** One line; `facts` are its machine-readable companions, in JSON only. */
+type Say = (who: string, text: string, facts?: object) => void;
+
+function limitText({ deadtimeMs, limitMs }: FailoverReport): string {
+  return limitMs === null || limitMs === deadtimeMs
+    ? `deadtime ${deadtimeMs} ms`
+    : `deadtime ${deadtimeMs} ms, ${limitMs} ms for a node in its first 5 s`;
 }
 
 class Demo {
   readonly #options: DemoOptions;
-  readonly #say: (who: string, text: string) => void;
+  readonly #say: Say;
   #cluster: DemoCluster | null = null;
   #streams: EventStream[] = [];
   #keys: ReturnType<typeof createInterface> | null = null;
   #serving: string | null = null;
   #closed = false;
-  readonly #deaths: { node: string; decidedMs: number }[] = [];
+  readonly #deaths: v.InferOutput<typeof nodeDead>[] = [];
 
-  constructor(options: DemoOptions, say: (who: string, text: string) => void) {
+  constructor(options: DemoOptions, say: Say) {
     this.#options = options;
     this.#say = say;
   }
@@ -88,6 +105,10 @@ class Demo {
         this.#say(node.name, signal === null ? `process ended with code ${code}` : `process ended by ${signal}`);
     });
     this.#cluster = cluster;
+    if (this.#closed) {
+      await cluster.close();
+      return exitCode.general;
+    }
     for (const node of cluster.nodes) this.#startNode(cluster, node);
     for (const node of cluster.nodes) {
       if (await waitUntilUp(node, 30_000)) continue;
@@ -175,7 +196,14 @@ class Demo {
 
   async #failover(cluster: DemoCluster): Promise<FailoverReport> {
     const victim = cluster.nodes.find((node) => node.name === this.#serving && node.process !== null);
-    const nothing = { killed: '', servedBy: null, detectionMs: null, takeoverMs: null, deadtimeMs: demoDeadtimeMs };
+    const nothing = {
+      killed: '',
+      servedBy: null,
+      detectionMs: null,
+      takeoverMs: null,
+      deadtimeMs: demoDeadtimeMs,
+      limitMs: null,
+    };
     if (victim === undefined) return nothing;
     const known = this.#deaths.length;
     const killedMs = monotonicMs();
@@ -195,6 +223,7 @@ class Demo {
       detectionMs: death === undefined ? null : death.decidedMs - killedMs,
       takeoverMs: answeredMs === null ? null : answeredMs - killedMs,
       deadtimeMs: demoDeadtimeMs,
+      limitMs: death?.limitMs ?? null,
     };
   }
 
@@ -205,13 +234,15 @@ class Demo {
         report.killed === ''
           ? 'no node serves: nothing to kill'
           : `FAILED: no other node served within ${failoverDeadlineMs / 1_000} s`,
+        { failover: report },
       );
       return;
     }
     const detection = report.detectionMs === null ? 'not seen' : `${report.detectionMs.toFixed(1)} ms`;
     this.#say(
       'demo',
-      `detection ${detection} after the kill (deadtime ${report.deadtimeMs} ms), takeover ${report.takeoverMs.toFixed(1)} ms after the kill`,
+      `detection ${detection} after the kill (${limitText(report)}), takeover ${report.takeoverMs.toFixed(1)} ms after the kill`,
+      { failover: report },
     );
   }
 

@@ -1,7 +1,7 @@
 /** `systole status`: what the running daemon says of nodes, links and resources, as text, as JSON, once or continuously. */
 import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
-import { adminRequest } from '../admin-client.ts';
+import { adminRequest, hung, notPermitted } from '../admin-client.ts';
 import { adminSocketPath } from '../directories.ts';
 import { type ExitCode, exitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -22,17 +22,19 @@ const statusShape = v.object({
   ),
   resources: v.object({
     holding: v.string(),
-    transition: v.optional(v.boolean()),
+    rscstatus: v.optional(v.string()),
+    rebootRequired: v.optional(v.boolean()),
     groups: v.array(
       v.object({
         owner: v.string(),
         resources: v.array(v.string()),
         running: v.boolean(),
-        state: v.optional(v.string()),
+        activity: v.optional(v.string()),
       }),
     ),
   }),
   process: v.optional(v.object({ pid: v.number(), uptimeMs: v.number(), realtime: v.optional(v.string()) })),
+  notActive: v.optional(v.array(v.string())),
 });
 
 type Status = v.InferOutput<typeof statusShape>;
@@ -48,38 +50,39 @@ export interface StatusOptions {
 export async function runStatus(options: StatusOptions, io: Io): Promise<ExitCode> {
   for (;;) {
     const code = await printOnce(options, io);
-    if (!options.watch || code !== exitCode.ok) return code;
+    // A node that is slow to answer, or just stopping, is worth watching on.
+    if (!options.watch || (code !== exitCode.ok && code !== exitCode.general)) return code;
     await delay(1_000);
   }
 }
 
 async function printOnce(options: StatusOptions, io: Io): Promise<ExitCode> {
   const answer = await adminRequest(adminSocketPath(options.runDir), 'status', {}, 5_000);
+  const trouble = (status: string, text: string, code: ExitCode): ExitCode => {
+    if (options.json) io.out(`${JSON.stringify({ status, text })}\n`);
+    else if (code === exitCode.notRunning) io.out(`${text}\n`);
+    else io.err(`systole status: ${text}\n`);
+    return code;
+  };
   switch (answer.kind) {
     case 'not-running':
-      if (options.json) io.out('{"status":"stopped"}\n');
-      else io.out('heartbeat is stopped. No process\n');
-      return exitCode.notRunning;
+      return trouble('stopped', 'heartbeat is stopped. No process', exitCode.notRunning);
     case 'not-permitted':
-      io.err(`systole status: you may not ask this node: run it as the user that owns ${options.runDir}\n`);
-      return exitCode.permission;
+      return trouble('not-permitted', notPermitted('ask', options.runDir), exitCode.permission);
     case 'no-answer':
-      io.err(
-        `systole status: the daemon holds its socket but has not answered within ${answer.deadlineMs / 1000} s: it hangs, or the machine does\n`,
-      );
-      return exitCode.general;
+      return trouble('no-answer', hung(options.runDir, answer.deadlineMs), exitCode.general);
     case 'refused':
-      io.err(`systole status: ${answer.message}\n`);
-      return exitCode.general;
-    case 'result':
-      if (options.json) {
-        io.out(`${JSON.stringify(answer.result)}\n`);
-        return exitCode.ok;
+      return trouble('unknown', answer.message, exitCode.general);
+    case 'result': {
+      const parsed = v.safeParse(statusShape, answer.result);
+      if (!parsed.success) {
+        const text = `the daemon's answer cannot be read, it may be of another version: ${v.summarize(parsed.issues)}`;
+        return trouble('unknown', text, exitCode.general);
       }
-      io.out(
-        `${options.watch && io.color ? '\x1b[H\x1b[2J' : ''}${renderStatus(v.parse(statusShape, answer.result), io)}\n`,
-      );
+      if (options.json) io.out(`${JSON.stringify(answer.result)}\n`);
+      else io.out(`${options.watch && io.color ? '\x1b[H\x1b[2J' : ''}${renderStatus(parsed.output, io)}\n`);
       return exitCode.ok;
+    }
   }
 }
 
@@ -90,8 +93,8 @@ const yellow = 33;
 const dim = 2;
 
 function stateColor(state: string): number {
-  if (state === 'active' || state === 'up' || state === 'ping' || state === 'running') return green;
-  return state === 'dead' || state === 'failed' || state === 'stuck' ? red : yellow;
+  if (state === 'active' || state === 'up' || state === 'ping') return green;
+  return state === 'dead' ? red : yellow;
 }
 
 /** An age as people read it: `85 ms`, `2.1 s`, `3 min`. */
@@ -122,10 +125,22 @@ function table(rows: readonly (readonly { text: string; color?: number }[])[], i
     .join('\n');
 }
 
+/** What a group does here (`GroupActivity`), for people. */
+const groupWords: Readonly<Record<string, { readonly text: string; readonly color: number }>> & {
+  readonly idle: { readonly text: string; readonly color: number };
+} = {
+  idle: { text: 'not here', color: yellow },
+  claimed: { text: 'being started here', color: yellow },
+  held: { text: 'running here', color: green },
+  releasing: { text: 'being stopped here', color: yellow },
+  failed: { text: 'failed: could not be started here, see the log', color: red },
+  stuck: { text: 'STUCK: could not be stopped here, see the log', color: red },
+};
+
 /** The whole status as text. Every fact carries its age, so that an old one cannot pass for a new one. */
 export function renderStatus(status: Status, io: Io): string {
   const heading = `${status.node} is ${paint(io, stateColor(status.status), status.status)}, holding ${status.resources.holding}${
-    status.resources.transition === true ? ' (in transition)' : ''
+    status.resources.rscstatus === 'transition' ? ' (in transition)' : ''
   }`;
   const running = status.process
     ? `, pid ${status.process.pid}, up ${formatAge(status.process.uptimeMs)}${status.process.realtime === undefined ? '' : `, ${status.process.realtime}`}`
@@ -145,16 +160,20 @@ export function renderStatus(status: Status, io: Io): string {
     ]),
   ]);
   const groupRows = status.resources.groups.map((group) => {
-    const state = group.state ?? (group.running ? 'running' : 'not here');
-    return [
-      { text: group.resources.join(' ') },
-      { text: `prefers ${group.owner}`, color: dim },
-      {
-        text: group.running ? 'running here' : state,
-        color: group.running ? green : stateColor(state === 'not here' ? '' : state),
-      },
-    ];
+    const { text, color } = groupWords[group.activity ?? (group.running ? 'held' : 'idle')] ?? groupWords.idle;
+    return [{ text: group.resources.join(' ') }, { text: `prefers ${group.owner}`, color: dim }, { text, color }];
   });
+  const remarks = [
+    ...(status.resources.rebootRequired === true
+      ? [
+          paint(io, red, 'REBOOT REQUIRED: a resource could not be stopped; nothing more is acquired here until then'),
+          '',
+        ]
+      : []),
+    ...(status.notActive === undefined || status.notActive.length === 0
+      ? []
+      : [`not active in this version: ${[...new Set(status.notActive)].join(', ')}`, '']),
+  ];
   return [
     `${heading}${running}`,
     '',
@@ -164,6 +183,7 @@ export function renderStatus(status: Status, io: Io): string {
     'resource groups',
     groupRows.length === 0 ? '  none' : table(groupRows, io),
     '',
+    ...remarks,
     paint(io, dim, `as of ${status.asOf}`),
   ].join('\n');
 }

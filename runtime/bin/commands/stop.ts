@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
-import { adminRequest } from '../admin-client.ts';
+import { adminRequest, hung, notPermitted } from '../admin-client.ts';
 import { adminSocketPath } from '../directories.ts';
 import { type ExitCode, exitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -38,12 +38,12 @@ export async function runStop(options: StopOptions, io: Io): Promise<ExitCode> {
       say(true, 'Heartbeat stopped: resources are released.');
       return exitCode.ok;
     case 'not-permitted':
-      say(false, `you may not stop this node: run it as the user that owns ${options.runDir}`);
+      say(false, notPermitted('stop', options.runDir));
       return exitCode.permission;
     case 'no-answer':
       say(
         false,
-        `the node has not stopped within ${answer.deadlineMs / 1000} s; it goes on stopping: see its log, or give --timeout a longer time`,
+        `the node has not stopped within ${answer.deadlineMs / 1000} s: its scripts take longer (give --timeout more time), or it hangs (systole status tells): see its log`,
       );
       return exitCode.general;
     case 'refused':
@@ -70,24 +70,32 @@ async function processGone(result: unknown, deadlineMs: number): Promise<boolean
  *
  * @returns 0 done, 1 refused (the running daemon is untouched), 3 not running, 4 not permitted
  */
-export async function runReload(options: { runDir: string; json: boolean }, io: Io): Promise<ExitCode> {
-  const answer = await adminRequest(adminSocketPath(options.runDir), 'reload', {}, 30_000);
+export async function runReload(
+  options: { runDir: string; json: boolean; timeoutMs: number },
+  io: Io,
+): Promise<ExitCode> {
+  const answer = await adminRequest(adminSocketPath(options.runDir), 'reload', {}, options.timeoutMs);
+  const trouble = (text: string, code: ExitCode): ExitCode => {
+    if (options.json) io.out(`${JSON.stringify({ reloaded: false, text })}\n`);
+    else io.err(`systole reload: ${text}\n`);
+    return code;
+  };
   switch (answer.kind) {
     case 'result':
-      io.out(options.json ? `${JSON.stringify(answer.result)}\n` : `${reloadText(answer.result)}\n`);
+      io.out(
+        options.json
+          ? `${JSON.stringify({ reloaded: true, text: reloadText(answer.result) })}\n`
+          : `${reloadText(answer.result)}\n`,
+      );
       return exitCode.ok;
     case 'not-running':
-      io.err('systole reload: no daemon is running here\n');
-      return exitCode.notRunning;
+      return trouble('heartbeat is stopped. No process', exitCode.notRunning);
     case 'not-permitted':
-      io.err(`systole reload: you may not: run it as the user that owns ${options.runDir}\n`);
-      return exitCode.permission;
+      return trouble(notPermitted('reload', options.runDir), exitCode.permission);
     case 'no-answer':
-      io.err(`systole reload: no answer within ${answer.deadlineMs / 1000} s\n`);
-      return exitCode.general;
+      return trouble(hung(options.runDir, answer.deadlineMs), exitCode.general);
     case 'refused':
-      io.err(`systole reload: ${answer.message}\n`);
-      return exitCode.general;
+      return trouble(answer.message, exitCode.general);
   }
 }
 

@@ -1,13 +1,13 @@
 /** The daemon's own directories: made when missing, proven to be writable before anything is started. */
 import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Directories, socketPathProblem } from '../directories.ts';
+import { adminSocketPath, type Directories, socketPathProblem } from '../directories.ts';
 import { exitCode } from '../exit-codes.ts';
 import { directoryFailure, StartFailure } from './start-failure.ts';
 
 /** Throws StartFailure when the state or the run directory cannot be used. */
 export function useDirectories({ stateDir, runDir }: Directories): void {
-  const problem = socketPathProblem(runDir);
+  const problem = socketPathProblem(adminSocketPath(runDir));
   if (problem !== null) throw new StartFailure(exitCode.directory, `--run-dir ${problem}`);
   useDirectory('--state-dir', stateDir, 0o755);
   useDirectory('--run-dir', runDir, 0o750);

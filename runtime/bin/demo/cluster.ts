@@ -74,9 +74,9 @@ async function samplesDir(): Promise<string> {
 export async function createDemoCluster(
   onExit: (node: DemoNode, code: number | null, signal: string | null) => void,
 ): Promise<DemoCluster> {
-  const dir = await mkdtemp(join(tmpdir(), 'systole-demo-'));
   const samples = await samplesDir();
   const [port, servicePort] = [await freeUdpPort(), await freeTcpPort()];
+  const dir = await mkdtemp(join(tmpdir(), 'systole-demo-'));
   const key = randomBytes(16).toString('hex');
   const runtime = join(dir, 'node');
   await symlink(process.execPath, runtime);

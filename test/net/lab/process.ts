@@ -123,6 +123,8 @@ export class LabProcess {
     if (!this.running) return;
     try {
       process.kill(await this.programPid(), signal);
+      // nsenter stops itself when its program is stopped, and would never reap it.
+      if (signal === 'SIGCONT' && this.#forks) process.kill(this.pid, signal);
     } catch (error) {
       if (this.running && !(error instanceof WaitTimeoutError)) throw error;
     }
