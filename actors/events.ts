@@ -34,7 +34,23 @@ export type Happening =
         | 'group.stuck';
       readonly group: string;
     }
+  | { readonly event: 'resource.failed'; readonly group: string; readonly resource: string; readonly failures: number }
+  | {
+      readonly event: 'address.conflict';
+      readonly address: string;
+      readonly link: LinkName;
+      readonly mac: string | null;
+    }
   | { readonly event: 'takeover.begun' | 'takeover.ended'; readonly from: NodeName }
+  | { readonly event: 'fencing.begun'; readonly node: NodeName }
+  | { readonly event: 'fencing.failed'; readonly node: NodeName; readonly device: string }
+  | { readonly event: 'fencing.ended'; readonly node: NodeName; readonly by: 'device' | 'operator' }
+  | {
+      readonly event: 'fencing.cancelled';
+      readonly node: NodeName;
+      readonly why: 'returned' | 'left' | 'leaving';
+    }
+  | { readonly event: 'fencing.device-ok' | 'fencing.device-failed'; readonly device: string }
   | { readonly event: 'holding'; readonly holding: 'none' | 'local' | 'foreign' | 'all' }
   | {
       readonly event: 'actor.started' | 'actor.exited' | 'actor.restarted';
@@ -85,10 +101,26 @@ export function describeHappening(happening: Happening): string {
     case 'group.failed':
     case 'group.stuck':
       return `group ${happening.group} ${groupWord[happening.event]}`;
+    case 'resource.failed':
+      return `resource ${happening.resource} of group ${happening.group} does not run any more`;
+    case 'address.conflict':
+      return `address ${happening.address} is in use on another machine too${happening.mac === null ? '' : ` (${happening.mac})`}`;
     case 'takeover.begun':
       return `takes over from ${happening.from}`;
     case 'takeover.ended':
       return `takeover from ${happening.from} is complete`;
+    case 'fencing.begun':
+      return `node ${happening.node} is being fenced: nothing of it is taken before`;
+    case 'fencing.failed':
+      return `fencing of ${happening.node} by ${happening.device} failed`;
+    case 'fencing.ended':
+      return `node ${happening.node} is fenced${happening.by === 'operator' ? ', on the word of an operator' : ''}`;
+    case 'fencing.cancelled':
+      return `fencing of ${happening.node} is cancelled: ${cancelWord[happening.why]}`;
+    case 'fencing.device-ok':
+      return `fencing device ${happening.device} works`;
+    case 'fencing.device-failed':
+      return `fencing device ${happening.device} does not work`;
     case 'holding':
       return `holds ${happening.holding}`;
     case 'actor.started':
@@ -103,6 +135,12 @@ export function describeHappening(happening: Happening): string {
       return 'stopped';
   }
 }
+
+const cancelWord = {
+  returned: 'it is heard again',
+  left: 'it has released everything',
+  leaving: 'this node leaves',
+} as const;
 
 const groupWord = {
   'group.starting': 'is being started',

@@ -191,9 +191,7 @@ export class Mcp {
     if (survivors.length > 0) this.#options.log.write('ERROR', `threads that did not end: ${survivors.join(', ')}`);
     this.#options.log.write('info', `${this.#options.self} Heartbeat shutdown complete.`, { event: 'stopped' });
     this.#options.end(
-      survivors.length > 0
-        ? { type: 'emergency' }
-        : { type: this.#restartAfterStop ? 'restart' : 'stopped' },
+      survivors.length > 0 ? { type: 'emergency' } : { type: this.#restartAfterStop ? 'restart' : 'stopped' },
     );
   }
 

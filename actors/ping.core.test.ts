@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type AuthKeys } from '../conf/settings.ts';
+import type { AuthKeys } from '../conf/settings.ts';
 import { encodeDatagram } from '../runtime/message/datagram.ts';
 import { type FieldList, field, getString } from '../runtime/message/message.ts';
 import { linkName, ms, nodeName } from '../runtime/units.ts';
@@ -11,8 +11,8 @@ import {
   judgeReply,
   nextRequest,
   type PingSpec,
-  pingNodeOf,
   type PingTrack,
+  pingNodeOf,
 } from './ping.core.ts';
 
 const place = { file: 'ha.cf', line: 1, column: 1 };
@@ -70,7 +70,10 @@ describe('a request', () => {
 /** A track that has sent so many requests, one a second, and the messages of all of them. */
 function asked(spec: PingSpec, count: number): { track: PingTrack; sent: FieldList[] } {
   const track = createPingTrack(spec);
-  const sent = Array.from({ length: count }, (_, second) => nextRequest(track, second.toString(16), ms(second * 1_000)).fields);
+  const sent = Array.from(
+    { length: count },
+    (_, second) => nextRequest(track, second.toString(16), ms(second * 1_000)).fields,
+  );
   return { track, sent };
 }
 
@@ -103,7 +106,13 @@ describe('an answer', () => {
       ['st', 'dead'],
       ['ts', 'ffff'],
     ] as const)
-      expect(answer(track, 4, (sent[4] ?? []).map((entry) => (entry[0] === name ? field(name, value) : entry)))).toBe('altered');
+      expect(
+        answer(
+          track,
+          4,
+          (sent[4] ?? []).map((entry) => (entry[0] === name ? field(name, value) : entry)),
+        ),
+      ).toBe('altered');
     expect(answer(track, 4, sent[4]), 'and leaves the right one its chance').toBeGreaterThan(0);
   });
 

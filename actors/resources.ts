@@ -8,20 +8,29 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Settings } from '../conf/settings.ts';
 import type { AgentAction } from '../plugins/agents/agent.ts';
+import { ConflictWatch } from '../plugins/agents/conflict.ts';
 import { AddressAgent } from '../plugins/agents/ipaddr.ts';
+import { Address6Agent } from '../plugins/agents/ipv6addr.ts';
+import { commandOf } from '../plugins/agents/programs.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
-import type { Timer } from '../runtime/clock.ts';
+import { SystemClock, type Timer } from '../runtime/clock.ts';
 import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
 import type { Protocol } from '../runtime/protocol.ts';
+import { formatIpv4 } from '../runtime/sys/ipv4.ts';
+import { formatIpv6 } from '../runtime/sys/ipv6.ts';
+import { listLinks } from '../runtime/sys/netlink.ts';
 import { openSyslog } from '../runtime/sys/syslog.ts';
-import { assertNever } from '../runtime/units.ts';
+import { assertNever, linkName } from '../runtime/units.ts';
 import type { ApiCast, OperatorSet } from './api.ts';
 import type { Happening } from './events.ts';
 import { GuardianClient } from './guardian/client.ts';
-import type { MembershipCast, ResourcesCast } from './protocols.ts';
+import type { MembershipCast, MembershipEvent, ResourcesCast } from './protocols.ts';
 import { initialResources, nextDeadlineMs, step, viewResources } from './resources/core.ts';
 import { type OperationResult, ResourceEngine } from './resources/engine.ts';
 import { scriptEnvironment } from './resources/environment.ts';
+import { Hooks } from './resources/hooks.ts';
+import { hookEvent } from './resources/hooks.core.ts';
+import { Monitor } from './resources/monitor.ts';
 import { type Holding, parseSet, parseTakeoverSet } from './resources/holdings.ts';
 import { locate, type Target } from './resources/locate.ts';
 import type { ResourcesEffect, ResourcesInput, ResourcesState } from './resources/types.ts';
@@ -65,13 +74,25 @@ interface ShellState {
   readonly engine: ResourceEngine;
   readonly guardian: GuardianClient;
   readonly log: Log;
-  readonly agents: Readonly<Record<'IPaddr' | 'IPaddr2', AddressAgent>>;
+  readonly agents: AddressAgents;
+  readonly conflicts: ConflictWatch;
+  readonly hooks: Hooks;
+  readonly monitor: Monitor | null;
+  readonly settings: Settings;
+  /** Our own status word, for the environment of hooks. */
+  ownStatus: string;
   timer: Timer | null;
   /** What the clients were last told of our resources. */
   toldRscStatus: Holding | 'transition';
 }
 
 type Context = ActorContext<ResourcesProtocol, ShellState>;
+
+interface AddressAgents {
+  readonly IPaddr: AddressAgent;
+  readonly IPaddr2: AddressAgent;
+  readonly IPv6addr: Address6Agent;
+}
 
 /** An address does not wait longer for its services when the daemon has died, however long the deadtime is [ms]. */
 const longestAddressGraceMs = 1_000;
@@ -93,14 +114,25 @@ export default defineActor<ResourcesProtocol, ShellState>({
     await guardian.start();
     const groups = settings.managesResources ? settings.groups : [];
     const scriptLog = (tag: string, line: string): void => log.script(tag, process.pid, line);
-    const agents = {
-      IPaddr: new AddressAgent({ script: 'IPaddr', log: scriptLog }),
-      IPaddr2: new AddressAgent({ script: 'IPaddr2', log: scriptLog }),
-    };
+    const clock = new SystemClock();
+    const conflicts = new ConflictWatch({
+      clock,
+      listLinks,
+      onConflict: (address, link, mac) => {
+        const who = mac === null ? 'another machine' : `the machine with hardware address ${mac}`;
+        log.write('CRIT', `Address ${address} on ${link} is in use on ${who} too.`);
+        tell(ctx, { event: 'address.conflict', address, link: linkName(link), mac }, ctx.clock.now());
+      },
+      onTrouble: (text) => log.write('WARN', text),
+    });
+    const agents = addressAgents(scriptLog, conflicts);
+    // Their words would fill the log, one line each round.
+    const silent = addressAgents(() => undefined, null);
     const engine = new ResourceEngine({
       groups,
-      locate: (resource) => locate(resource, settings.configDir),
+      locate: (resource) => locate(resource, { configDir: settings.configDir, timeoutMs: settings.resourceTimeoutMs }),
       run: (what, action) => operate(guardian, agents, settings, what, action),
+      look: (what) => operate(guardian, silent, settings, what, 'status'),
       hold: (resource) => guardian.hold(resource),
       drop: (id) => guardian.drop(id),
       log: (severity, text, tag) => {
@@ -112,15 +144,44 @@ export default defineActor<ResourcesProtocol, ShellState>({
       failed: (error) => ctx.fail(error),
       pause: (delayMs) => sleep(delayMs),
     });
-    return {
+    const hooks = new Hooks({
+      configDir: settings.configDir,
+      surroundings: () => ({ environment, ...settings, stateDir, ownStatus: state.ownStatus }),
+      run: (command) => guardian.run(command, settings.resourceTimeoutMs),
+      log: (severity, text, tag) => {
+        if (tag === undefined) log.write(severity, text);
+        else log.script(tag, process.pid, text);
+      },
+      broken: (error) => ctx.fail(error),
+    });
+    const monitor =
+      settings.monitor === null
+        ? null
+        : new Monitor({
+            clock,
+            intervalMs: settings.monitor.intervalMs,
+            keys: groups.map((group) => group.key),
+            check: (key) => engine.check(key),
+            failed: (key, resource) =>
+              ctx.enqueue((current) => run(ctx, current, { type: 'resource-failed', key, resource })),
+            log: (severity, text) => log.write(severity, text),
+            broken: (error) => ctx.fail(error),
+          });
+    const state: ShellState = {
       core: initialResources({ ...settings, groups }),
       engine,
       guardian,
       log,
       agents,
+      conflicts,
+      hooks,
+      monitor,
+      settings,
+      ownStatus: 'up',
       timer: null,
       toldRscStatus: 'none',
     };
+    return state;
   },
 
   onCast(ctx, state, message) {
@@ -135,8 +196,13 @@ export default defineActor<ResourcesProtocol, ShellState>({
         if (set !== undefined) run(ctx, state, { type: 'takeover', set, request: message.request });
         return;
       }
+      case 'give-up-all':
+        run(ctx, state, message);
+        return;
       default:
         run(ctx, state, message);
+        // After what the event means for resources.
+        callHooks(state, message);
     }
   },
 
@@ -156,8 +222,9 @@ export default defineActor<ResourcesProtocol, ShellState>({
 
   async stop(_ctx, state) {
     state.timer?.cancel();
-    state.agents.IPaddr.close();
-    state.agents.IPaddr2.close();
+    state.monitor?.close();
+    state.conflicts.close();
+    for (const agent of Object.values(state.agents)) agent.close();
     await state.guardian.bye();
     state.log.close();
   },
@@ -179,6 +246,7 @@ function perform(ctx: Context, state: ShellState, effect: ResourcesEffect): void
     case 'acquire':
     case 'release':
     case 'probe':
+    case 'restart':
       state.engine.submit({ id: effect.job, verb: effect.type, why: effect.why, keys: effect.keys });
       return;
     case 'log':
@@ -216,6 +284,32 @@ function tell(ctx: Context, happening: Happening, atMs: number): void {
   for (const api of ctx.refs<ApiCast>('api')) api.cast({ type: 'happening', happening, atMs });
 }
 
+/** The built-in agents; an address that is taken is looked after by `conflicts`. */
+function addressAgents(log: (tag: string, line: string) => void, conflicts: ConflictWatch | null): AddressAgents {
+  const watched = {
+    log,
+    onTaken: (...[address, link]: Parameters<ConflictWatch['watch4']>) => conflicts?.watch4(address, link),
+    onReleased: (address: Parameters<ConflictWatch['watch4']>[0]) => conflicts?.forget(formatIpv4(address)),
+  };
+  return {
+    IPaddr: new AddressAgent({ ...watched, script: 'IPaddr' }),
+    IPaddr2: new AddressAgent({ ...watched, script: 'IPaddr2' }),
+    IPv6addr: new Address6Agent({
+      log,
+      onTaken: (address, link) => conflicts?.watch6(address, link),
+      onReleased: (address) => conflicts?.forget(formatIpv6(address)),
+    }),
+  };
+}
+
+function callHooks(state: ShellState, event: MembershipEvent): void {
+  const { self } = state.settings;
+  if (event.type === 'comm-up') state.ownStatus = 'active';
+  if (event.type === 'node-status' && event.node === self) state.ownStatus = event.status;
+  const hook = hookEvent(event, self, Math.floor(Date.now() / 1_000));
+  if (hook !== null) state.hooks.offer(hook);
+}
+
 async function operate(
   guardian: GuardianClient,
   agents: ShellState['agents'],
@@ -224,5 +318,5 @@ async function operate(
   action: AgentAction,
 ): Promise<OperationResult> {
   if (target.kind === 'address') return agents[target.script][action](target.args);
-  return await guardian.run(target.path, [...target.args, action], settings.resourceTimeoutMs);
+  return await guardian.run(commandOf(target, action), settings.resourceTimeoutMs);
 }

@@ -69,7 +69,7 @@ function startNode(root: string, port: number, me: number, peer: number, media: 
     logFormat: 'text',
   });
   const spawnedMs = now();
-  const child = spawn(command.file, command.args, { env: command.env, stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn(command.file, command.args, { env: command.env, stdio: 'ignore' });
   return { runDir: join(dir, 'run'), process: child, spawnedMs };
 }
 

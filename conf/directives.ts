@@ -248,16 +248,19 @@ export const directives: readonly Directive[] = [
     'Users and groups that may connect under this client name.',
     statement,
   ),
-  directive('stonith', 'TYPE FILE', null, 'The fencing device of the cluster; its parameters are in the file.', {
-    ...statement,
-    ...notActive,
-  }),
+  directive(
+    'stonith',
+    'TYPE FILE',
+    null,
+    'A fencing device that every node can use; its parameters are in the file. The type is one of `stonith -L`, or a fence agent (`fence_NAME` or its path).',
+    statement,
+  ),
   directive(
     'stonith_host',
     'NODE|* TYPE PARAMETERS...',
     null,
-    'A fencing device that this node (or every node: *) can use.',
-    { ...statement, ...notActive },
+    'A fencing device that this node (or every node: *) can use. Several lines: tried in their order.',
+    statement,
   ),
   directive(
     'bindaddr',
@@ -280,12 +283,20 @@ export const directives: readonly Directive[] = [
     'What happens when the daemon dies without a handover: give up what it held, reboot the machine, or nothing.',
     own,
   ),
+  directive('stonith_timeout', 'TIME > 0', '60', 'How long one reset or status of a fencing device may take.', own),
   directive(
     'resource_timeout',
     'TIME > 0',
     '60',
     'How long one start, stop or status of a resource script may take.',
     own,
+  ),
+  directive(
+    'monitor',
+    'INTERVAL [failures N]',
+    null,
+    'How often the status of held resources is asked for. One that does not run any more is started again; a group that failed N times (default 3) within an hour is offered to the other node. Default: never.',
+    { ...own, form: 'line', recorded: false },
   ),
 ];
 

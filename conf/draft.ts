@@ -56,6 +56,8 @@ export interface Draft {
   mediaFailure: Settings['mediaFailure'];
   guardian: Settings['guardian'];
   resourceTimeoutMs: Ms;
+  monitor: Settings['monitor'];
+  stonithTimeoutMs: Ms;
 }
 
 export interface DraftNode {

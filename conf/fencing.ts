@@ -1,8 +1,17 @@
 /**
  * The fencing directives. Their parameters can hold passwords: no finding shows a parameter or the line.
+ *
+ * A type is one of cluster-glue's (`stonith -L`), or a fence agent: `fence_NAME`, or its path. Heartbeat knows the first kind only.
  */
 import type { Position } from './diagnostics.ts';
-import { notActive, type Reading, refuse, type Statement } from './draft.ts';
+import { advise, type Reading, refuse, type Statement } from './draft.ts';
+import {
+  type FenceAgentReading,
+  fenceAgentPaths,
+  isFenceAgentType,
+  readFenceAgentFile,
+  readFenceAgentLine,
+} from './fence-agent.ts';
 import { words } from './text.ts';
 
 const blanks = ' \t\f';
@@ -42,7 +51,8 @@ export function stonith(reading: Reading, statement: Statement): void {
   const typeAt = statement.at(type.column);
   if (!typeExists(reading, type.text, typeAt)) return;
   const file = rest.text.slice(type.column - rest.column + type.text.length).trim();
-  if (file === '' || !reading.system.readFile(file).ok) {
+  const content = file === '' ? null : reading.system.readFile(file);
+  if (content?.ok !== true) {
     const message =
       file === '' ? `stonith ${type.text} has no parameter file` : `parameter file ${file} cannot be read`;
     reading.report.add(typeAt, {
@@ -54,8 +64,12 @@ export function stonith(reading: Reading, statement: Statement): void {
     });
     return;
   }
+  if (isFenceAgentType(type.text)) {
+    const text = new TextDecoder('utf-8').decode(content.bytes);
+    if (!agentParametersFit(reading, type.text, readFenceAgentFile(text), typeAt, `parameter file ${file}: `, true))
+      return;
+  }
   reading.draft.stonith.push({ host: null, type: type.text, parameters: file, place: statement.position.place });
-  notActive(reading, 'stonith', statement.position);
 }
 
 export function stonithHost(reading: Reading, statement: Statement): void {
@@ -84,7 +98,13 @@ export function stonithHost(reading: Reading, statement: Statement): void {
     return;
   }
   if (!typeExists(reading, type.text, statement.at(type.column))) return;
-  const needed = parameterCounts[type.text] ?? (type.text === 'suicide' ? 0 : 1);
+  const text = rest.text.slice(type.column - rest.column + type.text.length).trim();
+  if (isFenceAgentType(type.text)) {
+    const everywhere = host.text === '*';
+    if (!agentParametersFit(reading, type.text, readFenceAgentLine(text), statement.at(type.column), '', everywhere))
+      return;
+  }
+  const needed = parameterCounts[type.text] ?? (type.text === 'suicide' || isFenceAgentType(type.text) ? 0 : 1);
   if (parameters.length < needed) {
     refuse(
       reading,
@@ -95,12 +115,45 @@ export function stonithHost(reading: Reading, statement: Statement): void {
     );
     return;
   }
-  const text = rest.text.slice(type.column - rest.column + type.text.length).trim();
   reading.draft.stonith.push({ host: host.text, type: type.text, parameters: text, place: statement.position.place });
-  notActive(reading, 'stonith_host', statement.position);
+}
+
+/**
+ * Whether a fence agent can be used with these parameters.
+ *
+ * @param everywhere every node may use the line, so it must tell which node it resets
+ */
+function agentParametersFit(
+  reading: Reading,
+  type: string,
+  parameters: FenceAgentReading,
+  position: Position,
+  where: string,
+  everywhere: boolean,
+): boolean {
+  if (!parameters.ok) {
+    refuse(
+      reading,
+      position,
+      `${where}${parameters.problem}`,
+      `see \`${type} -o metadata\` for the parameters of this agent`,
+    );
+    return false;
+  }
+  const { options, hosts, plugs } = parameters.parameters;
+  if (!everywhere || hosts !== null) return true;
+  if (options.some(([name]) => ['plug', 'port', 'ip', 'ipaddr'].includes(name)) && plugs.size === 0)
+    advise(
+      reading,
+      position,
+      `${where}every node may use this device, and nothing says which nodes it resets: the outlet or address given is reset whichever node is silent`,
+      'add pcmk_host_list=NODE, or pcmk_host_map=NODE:PLUG;NODE:PLUG',
+    );
+  return true;
 }
 
 function typeExists(reading: Reading, type: string, position: Position): boolean {
+  if (isFenceAgentType(type)) return agentExists(reading, type, position);
   const answer = reading.system.stonithType(type);
   if (answer === 'known') return true;
   const finding = {
@@ -120,6 +173,18 @@ function typeExists(reading: Reading, type: string, position: Position): boolean
     message: `there is no fencing type ${type}`,
     original: `ERROR: Invalid Stonith type [${type}]`,
     ...finding,
+  });
+  return false;
+}
+
+function agentExists(reading: Reading, type: string, position: Position): boolean {
+  if (fenceAgentPaths(type).some((path) => reading.system.stat(path)?.executable === true)) return true;
+  reading.report.add(position, {
+    severity: 'error',
+    code: 'HB_CONFIG_UNKNOWN',
+    message: `there is no fence agent ${type}`,
+    hint: 'the agents are /usr/sbin/fence_*; the package is called fence-agents',
+    original: `ERROR: Invalid Stonith type [${type}]`,
   });
   return false;
 }

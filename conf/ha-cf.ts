@@ -8,6 +8,7 @@ import { findDirective, nearestDirective } from './directives.ts';
 import { advise, type Draft, type Reading, type Statement } from './draft.ts';
 import { stonith, stonithHost } from './fencing.ts';
 import { bcast, ping, ping6, pingGroup, serial, ucast, ucast6 } from './media.ts';
+import { monitor } from './monitor.ts';
 import { mcast, mcast6 } from './multicast.ts';
 import { node } from './nodes.ts';
 import { optionHandlers, type WordHandler } from './options.ts';
@@ -50,6 +51,7 @@ export const lineHandlers: Readonly<Record<string, LineHandler>> = {
   apiauth,
   stonith,
   stonith_host: stonithHost,
+  monitor,
 };
 
 /** Parameters of fencing devices can be passwords: their lines are never shown. */
@@ -101,6 +103,8 @@ function emptyDraft(system: System): Draft {
     mediaFailure: 'emergency',
     guardian: 'release',
     resourceTimeoutMs: ms(60_000),
+    monitor: null,
+    stonithTimeoutMs: ms(60_000),
   };
 }
 

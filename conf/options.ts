@@ -293,6 +293,13 @@ export const optionHandlers: Readonly<Record<string, WordHandler>> = {
   guardian: choice('guardian', ['release', 'reboot', 'off'], (draft, value) => {
     draft.guardian = value;
   }),
+  stonith_timeout: time(
+    'stonith_timeout',
+    (draft, value) => {
+      draft.stonithTimeoutMs = value;
+    },
+    { positive: true },
+  ),
   resource_timeout: time(
     'resource_timeout',
     (draft, value) => {

@@ -138,9 +138,7 @@ export function readConfiguration(options: ConfigurationOptions): Configuration 
   const diagnostics = reports.flatMap((report) => report.diagnostics);
   const good = countErrors(diagnostics) === 0;
   return {
-    settings: good
-      ? settingsOf(directory, cutName(self), draft, haresources.groups, system)
-      : null,
+    settings: good ? settingsOf(directory, cutName(self), draft, haresources.groups, system) : null,
     authKeys: good ? authKeys.keys : null,
     diagnostics,
     originalLog: originalLog(haCf.reading.report, authKeys.report, checks, haresources.report),
@@ -258,6 +256,8 @@ function settingsOf(
     mediaFailure: draft.mediaFailure,
     guardian: draft.guardian,
     resourceTimeoutMs: draft.resourceTimeoutMs,
+    monitor: draft.monitor,
+    stonithTimeoutMs: draft.stonithTimeoutMs,
     notActive: draft.notActive,
   };
 }

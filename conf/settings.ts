@@ -82,9 +82,11 @@ export interface ApiAuth {
   readonly gids: readonly number[] | null;
 }
 
+/** One fencing device that this node may use; they are tried in their order. */
 export interface StonithSpec {
   /** Node name the line is for, or `*`; `null` for a `stonith type file` line. */
   readonly host: string | null;
+  /** A type of cluster-glue (`external/ipmi`), or a fence agent (`fence_ipmilan`, or its path). */
   readonly type: string;
   /** Parameters as written; for a `stonith` line the name of the parameter file. */
   readonly parameters: string;
@@ -184,6 +186,10 @@ export interface Settings {
   readonly guardian: 'release' | 'reboot' | 'off';
   /** Own directive `resource_timeout TIME` (default 60 s): how long one start, stop or status of a resource script may take. */
   readonly resourceTimeoutMs: Ms;
+  /** Own directive `monitor INTERVAL [failures N]`: how often held groups are looked at [ms], and after how many failures one is offered to the other node. Null: never. */
+  readonly monitor: { readonly intervalMs: Ms; readonly failures: number } | null;
+  /** Own directive `stonith_timeout TIME` (default 60 s): how long one reset or status of a fencing device may take. */
+  readonly stonithTimeoutMs: Ms;
   /** Directives that are read and checked but have no effect yet in this version: reported once at start. */
   readonly notActive: readonly { readonly directive: string; readonly place: Place }[];
 }

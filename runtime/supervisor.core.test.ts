@@ -201,14 +201,14 @@ describe('which end is followed by a restart', () => {
 describe('a death that must not happen', () => {
   it.each([NORMAL, CRASHED, { type: 'exited', exitCode: 0 } as const])('is an emergency at once: %o', (reason) => {
     const bench = new Bench([policy('a', { onDeath: 'emergency-shutdown' }), policy('b')]).up();
-    expect(bench.dying('a', reason)).toEqual(['kill a#1', 'emergency a death']);
+    expect(bench.dying('a', reason)).toEqual(['emergency a death', 'kill a#1']);
     expect(bench.exited('a', reason)).toEqual([]);
     expect(bench.exited('b', CRASHED)).not.toContain('start b#2');
   });
 
   it('counts a hang like any other death', () => {
     const bench = new Bench([policy('a', { onDeath: 'emergency-shutdown' })]).up();
-    expect(bench.dying('a', { type: 'hung', silentMs: ms(900) })).toEqual(['kill a#1', 'emergency a death']);
+    expect(bench.dying('a', { type: 'hung', silentMs: ms(900) })).toEqual(['emergency a death', 'kill a#1']);
   });
 });
 

@@ -174,7 +174,18 @@ class Round {
 
   result(): readonly [SupervisorState, readonly Effect[]] {
     const state = { strategy: this.#strategy, killMs: this.#killMs, phase: this.#phase, children: this.#children };
-    return [state, this.#effects];
+    return [state, this.#emergencyFirst()];
+  }
+
+  /**
+   * An emergency is told before anything is killed, since its owner may end the process in one step: the death of a single thread has its own
+   * dangers (one that is ended inside a native callback takes the process along, without a word).
+   */
+  #emergencyFirst(): readonly Effect[] {
+    if (!this.#effects.some((effect) => effect.type === 'event' && effect.event.type === 'emergency'))
+      return this.#effects;
+    const kills = this.#effects.filter((effect) => effect.type === 'kill');
+    return [...this.#effects.filter((effect) => effect.type !== 'kill'), ...kills];
   }
 
   take(input: Input): void {

@@ -20,8 +20,8 @@ const maxConnections = 2_048;
 const maxConnectionsPerUser = 512;
 /** A connection that does not sign on is closed after this [ms]. */
 const signOnPatienceMs = 60_000;
-/** Listen backlog of the original. */
-const backlog = 128;
+/** Connections that wait to be accepted: so many programs may start at the same moment. The kernel has a limit of its own (somaxconn). */
+const backlog = 4_096;
 
 /** What the server tells its owner. All of them are called from the event loop, not from within the server's methods. */
 export interface ClientServerEvents {

@@ -101,9 +101,11 @@ export function createRespawn(lines: readonly ProgramLine[]): RespawnState {
 
 /** When to feed `timer` [monotonic ms]; null: nothing is due. */
 export function nextDeadlineMs(state: RespawnState): number | null {
-  const dues = state.programs.flatMap(({ status }) =>
-    status.type === 'waiting' ? [status.untilMs] : status.type === 'stopping' ? [status.killAtMs] : [],
-  );
+  const dues = state.programs.flatMap(({ status }) => {
+    if (status.type === 'stopping') return [status.killAtMs];
+    // Once the end has begun, nobody waits for a new start any more.
+    return status.type === 'waiting' && state.phase === 'running' ? [status.untilMs] : [];
+  });
   return dues.length === 0 ? null : Math.min(...dues);
 }
 
@@ -128,7 +130,7 @@ export function step(state: RespawnState, input: RespawnInput, nowMs: number): R
     }
     case 'not-started': {
       const program = state.programs[input.id];
-      if (program === undefined) break;
+      if (program?.status.type !== 'starting') break;
       log(out, 'ERROR', `Client child "${program.spec.command}" cannot be started: ${input.reason}`);
       program.lastExit = input.reason;
       afterDeath(state, program, 0, false, nowMs, out);
@@ -136,7 +138,9 @@ export function step(state: RespawnState, input: RespawnInput, nowMs: number): R
     }
     case 'ended': {
       const program = state.programs[input.id];
-      if (program !== undefined) onEnded(state, program, input, nowMs, out);
+      // Each death once, whoever tells it.
+      if (program !== undefined && 'pid' in program.status && program.status.pid === input.pid)
+        onEnded(state, program, input, nowMs, out);
       break;
     }
     case 'timer':

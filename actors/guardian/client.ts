@@ -4,8 +4,8 @@
  * ```ts
  * const guardian = new GuardianClient({ mode: 'release', environment, log, stopTimeoutMs: 60_000, onWarning });
  * await guardian.start();
- * await guardian.hold({ kind: 'script', id: 'web 0', word: 'web', path: '/etc/init.d/web', args: [] }); // before the start
- * const result = await guardian.run('/etc/init.d/web', ['start'], 60_000);
+ * await guardian.hold({ kind: 'script', id: 'web 0', word: 'web', path: '/etc/init.d/web', args: ['stop'] }); // before the start
+ * const result = await guardian.run({ path: '/etc/init.d/web', args: ['start'] }, 60_000);
  * guardian.drop('web 0'); // after a successful stop
  * await guardian.bye(); // stops nothing
  * ```
@@ -14,7 +14,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { AgentResult } from '../../plugins/agents/agent.ts';
+import type { AgentCommand, AgentResult } from '../../plugins/agents/agent.ts';
 import { ActorError } from '../../runtime/errors.ts';
 import type { LogTarget } from '../../runtime/log.ts';
 import { sibling } from '../../runtime/module-url.ts';
@@ -67,11 +67,22 @@ export interface GuardianOptions {
   onFailure(error: ActorError): void;
 }
 
+/** What an operation may be given beside its command. */
+export interface RunOptions {
+  /** Its standard input: for what must not stand in a command line. */
+  readonly input?: string;
+  /** Kills its process group when it is aborted; the result comes all the same. */
+  readonly signal?: AbortSignal;
+  /** Called when the program runs. */
+  started?(pid: number): void;
+}
+
 /** An operation's result; `lost`: the guardian died meanwhile, so it is unknown how far the script came (its process group was killed). */
 export type ScriptResult = AgentResult & { readonly lost?: boolean };
 
 interface Pending {
   pid: number | null;
+  readonly options: RunOptions;
   readonly timer: NodeJS.Timeout;
   readonly startedMs: number;
   resolve(result: ScriptResult): void;
@@ -134,7 +145,16 @@ export class GuardianClient {
       this.#onExit(child, signal ?? `exit code ${code}`);
     });
     const { mode, environment, log, stopTimeoutMs, addressGraceMs, rebootCommands = defaultReboot } = this.#options;
-    this.#send({ type: 'hello', mode, environment, log, stopTimeoutMs, addressGraceMs, rebootCommands, held: this.#inventory.list() });
+    this.#send({
+      type: 'hello',
+      mode,
+      environment,
+      log,
+      stopTimeoutMs,
+      addressGraceMs,
+      rebootCommands,
+      held: this.#inventory.list(),
+    });
     try {
       await ready.promise;
     } finally {
@@ -150,15 +170,30 @@ export class GuardianClient {
     return lock;
   }
 
-  /** Runs `path args…`. Never rejects: see {@link ScriptResult}. @param timeoutMs [ms, > 0] */
-  async run(path: string, args: readonly string[], timeoutMs: number): Promise<ScriptResult> {
+  /** Runs `path args…`, without a shell. Never rejects: see {@link ScriptResult}. @param timeoutMs [ms, > 0] */
+  async run(
+    { path, args, environment }: AgentCommand,
+    timeoutMs: number,
+    options: RunOptions = {},
+  ): Promise<ScriptResult> {
     const id = this.#nextId++;
     const startedMs = performance.now();
     return await new Promise<ScriptResult>((resolve) => {
       const timer = setTimeout(() => this.#child?.kill('SIGKILL'), timeoutMs + ANSWER_GRACE_MS);
-      this.#pending.set(id, { pid: null, timer, startedMs, resolve });
+      const pending: Pending = { pid: null, options, timer, startedMs, resolve };
+      this.#pending.set(id, pending);
+      options.signal?.addEventListener('abort', () => this.#abort(id), { once: true });
       if (this.#child === null) this.#lose(id, 'there is no guardian');
-      else this.#send({ type: 'run', id, path, args, timeoutMs });
+      else
+        this.#send({
+          type: 'run',
+          id,
+          path,
+          args,
+          timeoutMs,
+          ...(environment === undefined ? {} : { environment }),
+          ...(options.input === undefined ? {} : { input: options.input }),
+        });
     });
   }
 
@@ -200,6 +235,8 @@ export class GuardianClient {
     if (pending === undefined) return;
     if (message.type === 'started') {
       pending.pid = message.pid;
+      pending.options.started?.(message.pid);
+      if (pending.options.signal?.aborted === true) killGroup(message.pid, 'SIGKILL');
       return;
     }
     this.#pending.delete(message.id);
@@ -236,6 +273,11 @@ export class GuardianClient {
     this.start()
       .catch(() => undefined)
       .finally(() => this.#options.onFailure(why));
+  }
+
+  /** One that has not started yet is killed when it does. */
+  #abort(id: number): void {
+    killGroup(this.#pending.get(id)?.pid ?? undefined, 'SIGKILL');
   }
 
   #lose(id: number, why: string): void {

@@ -5,6 +5,7 @@
  * modules, since it costs memory on every node all the time; what only a release needs is loaded then.
  */
 import { spawn } from 'node:child_process';
+import type { AddressScript } from '../../plugins/agents/agent.ts';
 import { Inventory } from './inventory.core.ts';
 import { type Operation, startOperation } from './operation.ts';
 import { encodeLine, type FromGuardian, type HeldResource, LineReader, type ToGuardian } from './protocol.ts';
@@ -63,7 +64,8 @@ function hold(resource: HeldResource): void {
 }
 
 function run(message: Extract<ToGuardian, { type: 'run' }>): void {
-  const operation = startOperation(message.path, message.args, hello?.environment ?? {}, message.timeoutMs);
+  const environment = { ...hello?.environment, ...message.environment };
+  const operation = startOperation(message.path, message.args, environment, message.timeoutMs, message.input);
   if (operation.pid !== undefined) {
     operations.set(message.id, operation);
     say({ type: 'started', id: message.id, pid: operation.pid });
@@ -105,8 +107,8 @@ async function release(): Promise<void> {
     log('CRIT', 'Unable to force reboot.');
   }
   const stuck = await releaseHeld(inventory.releaseOrder(), {
-    stopScript: async ({ path, args }) =>
-      await startOperation(path, [...args, 'stop'], environment, stopTimeoutMs).result,
+    stopScript: async ({ path, args, environment: own }) =>
+      await startOperation(path, args, { ...environment, ...own }, stopTimeoutMs).result,
     stopAddress: async ({ script, args }) => {
       const agents = await addressAgents();
       return agents(script).stop(args);
@@ -134,12 +136,13 @@ async function openLogLine(greeting: Hello): Promise<LogLine> {
 }
 
 async function addressAgents(): Promise<
-  (script: 'IPaddr' | 'IPaddr2') => {
-    stop(args: readonly string[]): import('../../plugins/agents/agent.ts').AgentResult;
-  }
+  (script: AddressScript) => { stop(args: readonly string[]): import('../../plugins/agents/agent.ts').AgentResult }
 > {
-  const { AddressAgent } = await import('../../plugins/agents/ipaddr.ts');
-  return (script) => new AddressAgent({ script });
+  const [{ AddressAgent }, { Address6Agent }] = await Promise.all([
+    import('../../plugins/agents/ipaddr.ts'),
+    import('../../plugins/agents/ipv6addr.ts'),
+  ]);
+  return (script) => (script === 'IPv6addr' ? new Address6Agent() : new AddressAgent({ script }));
 }
 
 /** @returns true when a command was started: the machine is about to go down */

@@ -1,5 +1,5 @@
 /**
- * One run of a script: its own session and process group, no input, a time limit for all of the group, and its output kept.
+ * One run of a script: its own session and process group, no input but what is given, a time limit for all of the group, and its output kept.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
@@ -27,20 +27,30 @@ export interface Operation {
  * and dropped, so that it neither blocks nor gets SIGPIPE.
  *
  * @param timeoutMs [ms, > 0]: then SIGTERM to the process group, and SIGKILL 5 s later
+ * @param input written to its standard input, which is closed then; without it there is none
  */
 export function startOperation(
   path: string,
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
   timeoutMs: number,
+  input?: string,
 ): Operation {
   const startedMs = performance.now();
   let child: ChildProcess;
   try {
-    child = spawn(path, args, { detached: true, cwd: '/', env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    child = spawn(path, args, {
+      detached: true,
+      cwd: '/',
+      env: environment,
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    });
   } catch (error) {
     return { pid: undefined, kill: () => undefined, result: Promise.resolve(notStarted(error, startedMs)) };
   }
+  // A program that does not read its input, or has ended already: its exit code tells.
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(input);
   const output = new Tail(OUTPUT_LIMIT);
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => output.add(chunk));
 

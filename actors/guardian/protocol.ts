@@ -3,6 +3,7 @@
  *
  * The daemon speaks first (`hello`). When the daemon's end closes without a `bye`, the daemon is dead.
  */
+import type { AddressScript } from '../../plugins/agents/agent.ts';
 import type { LogTarget } from '../../runtime/log.ts';
 
 /** One resource that runs or is being started: enough to stop it without the daemon. */
@@ -13,13 +14,16 @@ export type HeldResource =
       readonly id: string;
       readonly word: string;
       readonly path: string;
+      /** Of its stop, complete. */
       readonly args: readonly string[];
+      /** Added to the scripts' environment. */
+      readonly environment?: Readonly<Record<string, string>>;
     }
   | {
       readonly kind: 'address';
       readonly id: string;
       readonly word: string;
-      readonly script: 'IPaddr' | 'IPaddr2';
+      readonly script: AddressScript;
       readonly path: string;
       readonly args: readonly string[];
     };
@@ -44,12 +48,15 @@ export type ToGuardian =
       /** What is held already: not empty when this guardian replaces one that died. */
       readonly held: readonly HeldResource[];
     }
-  /** Runs `path args…`; answered by `started` and `result`. @field timeoutMs [ms, > 0] */
+  /** Runs `path args…`; answered by `started` and `result`. @field timeoutMs [ms, > 0] @field environment added to that of `hello` @field input its standard input */
   | {
       readonly type: 'run';
       readonly id: number;
       readonly path: string;
       readonly args: readonly string[];
+      readonly environment?: Readonly<Record<string, string>>;
+      /** For what must not stand in a command line; without it there is no standard input. */
+      readonly input?: string;
       readonly timeoutMs: number;
     }
   /** Said before the resource is started. */

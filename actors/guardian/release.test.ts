@@ -44,7 +44,12 @@ describe('releaseHeld', () => {
       return answer(word);
     };
     const startMs = Date.now();
-    const done = releaseHeld(held.releaseOrder(), { stopScript: stop, stopAddress: stop, log: () => undefined, addressGraceMs: 1_000 });
+    const done = releaseHeld(held.releaseOrder(), {
+      stopScript: stop,
+      stopAddress: stop,
+      log: () => undefined,
+      addressGraceMs: 1_000,
+    });
     await vi.advanceTimersByTimeAsync(120_000);
     return { calls, stuck: await done };
   }

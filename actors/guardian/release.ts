@@ -53,7 +53,8 @@ async function stopRepeatedly(
   stuck: string[],
 ): Promise<void> {
   for (let tries = 1; ; tries++) {
-    tools.log('info', `Running ${[resource.path, ...resource.args].join(' ')} stop`);
+    const stopLine = [resource.path, ...resource.args, ...(resource.kind === 'address' ? ['stop'] : [])].join(' ');
+    tools.log('info', `Running ${stopLine}`);
     const result = await stop();
     if (result.exitCode === 0 && !result.timedOut) return;
     if (result.timedOut)

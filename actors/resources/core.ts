@@ -28,10 +28,11 @@ import {
   requestAgain,
 } from './legacy.ts';
 import { parseClusterMessage } from './messages.ts';
+import { onResourceFailed } from './monitor.core.ts';
 import { beginNegotiation, onContact, onReport, onStarting, settle } from './negotiation.ts';
-import { followOperator, operatorAsks } from './operator.ts';
+import { followOperator, operatorAsks, scriptAsks } from './operator.ts';
 import { noticeReport, onAsk, onStandbyJob, onStandbyTimeout, requestStandby } from './standby.ts';
-import { acceptDeath, giveUpAll, onAllReleased, onShutdone, onTakeoverDone } from './takeover.ts';
+import { acceptDeath, endFencing, giveUpAll, onAllReleased, onFenced, onShutdone, onTakeoverDone } from './takeover.ts';
 import { Turn } from './turn.ts';
 import {
   type GroupOutcome,
@@ -69,6 +70,7 @@ export function initialResources(config: ResourcesConfig): ResourcesState {
     claims: 'none',
     standby: { step: 'not' },
     takeoverFrom: null,
+    fencing: 'no',
     needsFailback: false,
     offers: new Set(),
     asking: null,
@@ -141,6 +143,8 @@ function apply(turn: Turn, input: ResourcesInput): void {
       return;
     case 'node-restarted':
       if (other === null || input.node !== other.name) return;
+      // A new life: whatever ended the last one, it is over.
+      if (state.fencing === 'done') state.fencing = 'no';
       other.sequence = -1;
       other.leaving = 'no';
       return;
@@ -156,8 +160,14 @@ function apply(turn: Turn, input: ResourcesInput): void {
     case 'takeover':
       operatorAsks(turn, input.type, input.set, input.request ?? null);
       return;
+    case 'resource-failed':
+      onResourceFailed(turn, input.key, input.resource);
+      return;
     case 'job-done':
       onJobDone(turn, input.job, input.outcomes);
+      return;
+    case 'fenced':
+      onFenced(turn, input.node);
       return;
     case 'timer':
       onTimer(turn);
@@ -175,6 +185,7 @@ function onAlive(turn: Turn, inItsLife: boolean): void {
   if (state.phase === 'init') state.earlyDeath = null;
   const wasDead = !other.alive;
   other.alive = true;
+  endFencing(turn, 'returned', inItsLife);
   if (!inItsLife || !wasDead) return;
   if (turn.legacy) divideOnContact(turn);
   else onContact(turn);
@@ -189,6 +200,8 @@ function onMessage(turn: Turn, from: NodeName, own: boolean, fields: FieldList):
     onAsk(turn, own, message);
     return;
   }
+  // A script of ours asks for a group through the FIFO (`req_resource`).
+  if (own && message.type === 'ip-request-resp') scriptAsks(turn, message);
   // The rest of our own words took effect when they were sent.
   if (own || state.phase === 'init') return;
   switch (message.type) {
@@ -272,6 +285,12 @@ function takeOutcome(turn: Turn, job: Job, outcome: GroupOutcome): void {
   group.activity = activityAfter[outcome.result];
   if (outcome.result === 'held') group.offered = false;
   if (outcome.result === 'failed' && !group.offered && state.phase !== 'shutdown') state.offers.add(group.kind);
+  if (job.why === 'monitor' && outcome.result === 'released' && state.phase !== 'shutdown') {
+    // Given up because it keeps failing: the other node's turn.
+    group.activity = 'failed';
+    group.offered = false;
+    state.offers.add(group.kind);
+  }
 }
 
 function afterJob(turn: Turn, job: Job, outcomes: readonly GroupOutcome[]): void {
@@ -294,6 +313,7 @@ function afterJob(turn: Turn, job: Job, outcomes: readonly GroupOutcome[]): void
     case 'own':
     case 'double-holding':
     case 'verify-idle':
+    case 'monitor':
       return;
     default:
       assertNever(job.why);

@@ -27,9 +27,10 @@ class EngineBench {
       groups,
       locate: (resource): Target =>
         resource.script === 'missing'
-          ? { kind: 'missing', script: 'missing' }
-          : { kind: 'script', path: `/r/${resource.script}`, args: resource.args },
+          ? { kind: 'missing', script: 'missing', reason: 'nobody has it' }
+          : { kind: 'script', agent: 'resource.d', path: `/r/${resource.script}`, args: resource.args },
       run: (target, action) => Promise.resolve(this.#run(target, action)),
+      look: (target) => Promise.resolve(this.#run(target, 'status')),
       hold: (resource) => {
         this.inventory.push(`hold ${resource.word}`);
         return Promise.resolve();

@@ -6,12 +6,13 @@
  */
 
 import type { GroupSpec, ResourceSpec } from '../../conf/settings.ts';
-import type { AgentAction, AgentResult } from '../../plugins/agents/agent.ts';
+import type { AgentAction, AgentResult, Verdict } from '../../plugins/agents/agent.ts';
+import { commandLine, commandOf, textVerdict, verdictOf } from '../../plugins/agents/programs.ts';
 import type { Severity } from '../../runtime/log.ts';
 import type { Happening } from '../events.ts';
 import type { HeldResource } from '../guardian/protocol.ts';
-import { heldVerdict, type Verdict } from './held.ts';
 import type { Target } from './locate.ts';
+import type { GroupCheck } from './monitor.ts';
 import type { GroupOutcome, Job, ResourcesInput } from './types.ts';
 
 /** Tries of a failing stop after the first one: `HA_STOPRETRYMAX` of the original. */
@@ -32,6 +33,8 @@ export interface EngineOptions {
   locate(resource: ResourceSpec): Target;
   /** Runs one operation; never rejects for what a script does. */
   run(target: Exclude<Target, { kind: 'missing' }>, action: AgentAction): Promise<OperationResult>;
+  /** The same for a status that is asked for over and over: nothing of it is logged. */
+  look(target: Exclude<Target, { kind: 'missing' }>): Promise<OperationResult>;
   /** Told before a resource is started, so that it is released when this process dies; resolves when that is certain. */
   hold(resource: HeldResource): Promise<void>;
   /** Told after a resource is stopped for certain. */
@@ -55,13 +58,13 @@ interface Member {
   runs: Knowledge;
 }
 
-const NOT_FOUND: OperationResult = { exitCode: 5, output: '', timedOut: false, durationMs: 0 };
-
 export class ResourceEngine {
   readonly #options: EngineOptions;
   readonly #members = new Map<string, readonly Member[]>();
   readonly #specs = new Map<string, GroupSpec>();
   readonly #queue: Job[] = [];
+  /** The last job that began with a group. */
+  readonly #begun = new Map<string, number>();
   #working = false;
 
   constructor(options: EngineOptions) {
@@ -86,6 +89,29 @@ export class ResourceEngine {
     );
   }
 
+  /**
+   * The monitor's question: does everything of a held group run? It is asked beside the jobs, which never wait for it; null when the group is
+   * not held, or a job came in between.
+   */
+  async check(key: string): Promise<GroupCheck> {
+    const members = this.#members.get(key) ?? [];
+    const begun = this.#begun.get(key);
+    const current = (): boolean =>
+      this.#begun.get(key) === begun && !this.#queue.some((job) => job.keys.includes(key));
+    if (members.length === 0 || members.some((member) => member.runs !== 'yes')) return null;
+    let found: GroupCheck = { result: 'held' };
+    for (const { resource } of members) {
+      if (!current()) return null;
+      const target = this.#options.locate(resource);
+      const verdict = target.kind === 'missing' ? 'unsure' : judge(target, await this.#options.look(target));
+      if (verdict === 'not-held') found = { result: 'failed', resource: resource.word };
+      // A script that says nothing and exits 0 is the LSB's way to say that all is well.
+      else if (verdict === 'unsure') found = { result: 'unsure', resource: resource.word };
+      if (found.result === 'failed') break;
+    }
+    return current() ? found : null;
+  }
+
   async #work(): Promise<void> {
     for (let job = this.#queue[0]; job !== undefined; job = this.#queue[0]) {
       const outcomes: GroupOutcome[] = [];
@@ -102,10 +128,13 @@ export class ResourceEngine {
     const members = this.#members.get(key);
     if (spec === undefined || members === undefined) return { key, result: 'released', wasHeld: false };
     if (this.#isSuperseded(job, key)) return { key, result: 'skipped' };
+    this.#begun.set(key, job.id);
     switch (job.verb) {
       case 'acquire':
         if (job.why === 'takeover') this.#script('mach_down', 'info', `info: Taking over resource group ${key}`);
         return await this.#acquire(spec, members);
+      case 'restart':
+        return await this.#restart(spec, members);
       case 'release':
         return await this.#release(spec, members, job.why === 'verify-idle');
       case 'probe':
@@ -115,7 +144,7 @@ export class ResourceEngine {
 
   /** A start is pointless when a stop waits behind it, and so is the search for what should not run when it is to be started. */
   #isSuperseded(job: Job, key: string): boolean {
-    const opposite = job.verb === 'acquire' ? 'release' : job.why === 'verify-idle' ? 'acquire' : null;
+    const opposite = job.verb === 'acquire' || job.verb === 'restart' ? 'release' : job.why === 'verify-idle' ? 'acquire' : null;
     return (
       opposite !== null &&
       this.#queue.some((later) => later !== job && later.verb === opposite && later.keys.includes(key))
@@ -124,8 +153,13 @@ export class ResourceEngine {
 
   async #acquire(spec: GroupSpec, members: readonly Member[]): Promise<GroupOutcome> {
     this.#manager('info', `info: Acquiring resource group: ${spec.owner} ${wordsOf(spec)}`);
+    return await this.#startAll(spec, members, members);
+  }
+
+  /** @param needed what is started; when one of it cannot be, the whole group is stopped */
+  async #startAll(spec: GroupSpec, members: readonly Member[], needed: readonly Member[]): Promise<GroupOutcome> {
     this.#options.event({ event: 'group.starting', group: spec.key });
-    for (const member of members) {
+    for (const member of needed) {
       if (await this.#start(member)) continue;
       const { word } = member.resource;
       this.#manager('CRIT', `CRIT: Giving up resources due to failure of ${word}`);
@@ -138,6 +172,25 @@ export class ResourceEngine {
     return { key: spec.key, result: 'held' };
   }
 
+  /** Puts a held group right: stops what stands on the first resource that does not run, that one included, and starts it all again. */
+  async #restart(spec: GroupSpec, members: readonly Member[]): Promise<GroupOutcome> {
+    let first = 0;
+    for (; first < members.length; first++) {
+      const member = members[first];
+      if (member !== undefined && (await this.#status(member)) === 'not-held') break;
+    }
+    const broken = members.slice(first);
+    if (broken.length === 0) return { key: spec.key, result: 'held' };
+    this.#manager('info', `info: Restarting in resource group: ${spec.owner} ${broken.map((one) => one.resource.word).join(' ')}`);
+    this.#options.event({ event: 'group.stopping', group: spec.key });
+    for (const member of broken.toReversed()) {
+      if (await this.#stop(member)) continue;
+      this.#options.event({ event: 'group.stuck', group: spec.key });
+      return { key: spec.key, result: 'stuck', resource: member.resource.word };
+    }
+    return await this.#startAll(spec, members, broken);
+  }
+
   /** @returns false when the resource does not run */
   async #start(member: Member): Promise<boolean> {
     const { resource } = member;
@@ -147,7 +200,7 @@ export class ResourceEngine {
     }
     const target = this.#options.locate(resource);
     if (target.kind === 'missing') {
-      this.#manager('ERROR', `ERROR: Cannot locate resource script ${target.script}`);
+      this.#cannotLocate(target);
       return false;
     }
     await this.#hold(member);
@@ -191,7 +244,7 @@ export class ResourceEngine {
     const { word } = member.resource;
     const target = this.#options.locate(member.resource);
     if (target.kind === 'missing') {
-      this.#manager('ERROR', `ERROR: Cannot locate resource script ${target.script}`);
+      this.#cannotLocate(target);
       this.#manager('CRIT', 'CRIT: Resource STOP failure. Reboot required!');
       return false;
     }
@@ -219,10 +272,16 @@ export class ResourceEngine {
 
   async #status(member: Member): Promise<Verdict> {
     const target = this.#options.locate(member.resource);
-    if (target.kind === 'missing') return heldVerdict({ ...NOT_FOUND });
+    if (target.kind === 'missing') return 'not-held';
     const first = await this.#options.run(target, 'status');
     const result = first.lost === true ? await this.#options.run(target, 'status') : first;
-    return result.lost === true ? 'perhaps' : heldVerdict(result);
+    if (result.lost === true) return 'perhaps';
+    return target.kind === 'address' ? textVerdict(result) : verdictOf(target, result);
+  }
+
+  #cannotLocate({ script, reason }: Extract<Target, { kind: 'missing' }>): void {
+    this.#manager('ERROR', `ERROR: Cannot locate resource script ${script}`);
+    this.#manager('ERROR', `ERROR: ${reason}`);
   }
 
   async #allHeld(members: readonly Member[]): Promise<boolean> {
@@ -232,7 +291,9 @@ export class ResourceEngine {
   }
 
   async #operate(target: Exclude<Target, { kind: 'missing' }>, action: 'start' | 'stop'): Promise<OperationResult> {
-    this.#manager('info', `info: Running ${[target.path, ...target.args, action].join(' ')}`);
+    const line =
+      target.kind === 'address' ? [target.path, ...target.args, action].join(' ') : commandLine(target, action);
+    this.#manager('info', `info: Running ${line}`);
     const result = await this.#options.run(target, action);
     for (const line of result.output.split('\n')) if (line.trim() !== '') this.#options.log('debug', line.trimEnd());
     return result;
@@ -249,7 +310,7 @@ export class ResourceEngine {
     member.runs = 'yes';
     const target = this.#options.locate(member.resource);
     if (target.kind === 'missing') return;
-    await this.#options.hold({ id: member.id, word: member.resource.word, ...target });
+    await this.#options.hold(heldResource(member, target));
   }
 
   #gone(member: Member): void {
@@ -264,6 +325,21 @@ export class ResourceEngine {
   #script(script: string, severity: Severity, text: string): void {
     this.#options.log(severity, text, `${script}(default)`);
   }
+}
+
+/** As {@link verdictOf}, but `unsure` only where the agent could not tell; a silent success is a yes when the resource was started before. */
+function judge(target: Exclude<Target, { kind: 'missing' }>, result: OperationResult): 'held' | 'not-held' | 'unsure' {
+  const verdict = target.kind === 'address' ? textVerdict(result) : verdictOf(target, result);
+  if (verdict !== 'perhaps') return result.lost === true ? 'unsure' : verdict;
+  return result.exitCode === 0 && !result.timedOut && result.lost !== true ? 'held' : 'unsure';
+}
+
+/** What the guardian needs to stop it without us. */
+function heldResource({ id, resource }: Member, target: Exclude<Target, { kind: 'missing' }>): HeldResource {
+  const { word } = resource;
+  return target.kind === 'address'
+    ? { id, word, ...target }
+    : { kind: 'script', id, word, ...commandOf(target, 'stop') };
 }
 
 function wordsOf(spec: GroupSpec): string {

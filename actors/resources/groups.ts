@@ -4,6 +4,7 @@
 import type { GroupSpec } from '../../conf/settings.ts';
 import type { NodeName } from '../../runtime/units.ts';
 import { type Holding, includes, type Kind } from './holdings.ts';
+import { type GroupFailures, noFailures } from './monitor.core.ts';
 
 /**
  * What one group does on this node.
@@ -21,6 +22,7 @@ export interface GroupState {
   job: number;
   /** A failed start was offered to the other node already: once is enough, or a broken group would wander for ever. */
   offered: boolean;
+  readonly failures: GroupFailures;
 }
 
 /** All groups by key, in the order of haresources. */
@@ -36,7 +38,7 @@ export function makeGroups(specs: readonly GroupSpec[], self: NodeName): Groups 
   for (const spec of specs) {
     if (groups.has(spec.key)) continue;
     const kind = spec.owner === self ? 'local' : 'foreign';
-    groups.set(spec.key, { spec, kind, activity: 'idle', job: 0, offered: false });
+    groups.set(spec.key, { spec, kind, activity: 'idle', job: 0, offered: false, failures: noFailures() });
   }
   return groups;
 }

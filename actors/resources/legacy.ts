@@ -28,7 +28,7 @@ export function beginLegacy(turn: Turn, deadNodes: readonly string[]): void {
 }
 
 /** Gets the own groups: first those that run here already are told from the others. */
-function requestOwn(turn: Turn): void {
+export function requestOwn(turn: Turn): void {
   const keys = keysOf(turn.state.groups, 'local');
   if (keys.length === 0) turn.log('info', `No local resources [${turn.state.config.self}] to acquire.`);
   else turn.probe(keys, 'own');
@@ -57,7 +57,8 @@ export function onProbed(turn: Turn, outcomes: readonly GroupOutcome[]): void {
       group.activity = 'held';
       state.claims = plus(state.claims, 'local');
     } else if (state.other?.alive) request(turn, key);
-    else take(turn, key, true);
+    // Being fenced: what it holds is taken when it is off.
+    else if (state.fencing !== 'pending') take(turn, key, true);
   }
   turn.workDone('local', 'req_our_resources');
 }

@@ -72,6 +72,9 @@ export function parseClusterMessage(fields: FieldList): ClusterMessage | undefin
   }
 }
 
+/** The life of this node in the cluster begins: the other one is to report what it holds. Membership sends it when communication is up. */
+export const startingMessage: FieldList = [field('t', 'starting')];
+
 export const shutdoneMessage: FieldList = [field('t', 'shutdone'), field('st', 'dead')];
 
 export function resourceMessage(holding: Holding, stable: boolean, info?: string, asked?: ResourceSet): FieldList {
@@ -109,7 +112,10 @@ export function ipResponseMessage(dest: NodeName, key: string, weOwn: boolean): 
   ];
 }
 
-/** Tells what became of fencing: `n_stnth` no device is configured, `unneeded` the node had given everything up. */
-export function stonithMessage(node: NodeName, result: 'n_stnth' | 'unneeded'): FieldList {
+/**
+ * Tells what became of fencing: `n_stnth` no device is configured, `unneeded` the node had given everything up, `OK` it is off, `bad` and
+ * `badhost` a device failed, or does not control it.
+ */
+export function stonithMessage(node: NodeName, result: 'n_stnth' | 'unneeded' | 'OK' | 'bad' | 'badhost'): FieldList {
   return [field('t', 'stonith'), field('node', node), field('result', result)];
 }

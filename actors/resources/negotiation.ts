@@ -10,7 +10,7 @@ import { keysOf } from './groups.ts';
 import { includes, type Kind, kindsOf, plus } from './holdings.ts';
 import type { ClusterMessage } from './messages.ts';
 import { restartStandby } from './standby.ts';
-import { acceptDeath } from './takeover.ts';
+import { acceptDeath, endFencing } from './takeover.ts';
 import { SETTLE_MS, type Turn } from './turn.ts';
 import { PHASES } from './types.ts';
 
@@ -39,6 +39,7 @@ export function onStarting(turn: Turn): void {
     return;
   }
   other.alive = true;
+  endFencing(turn, 'returned', false);
   other.stable = false;
   other.holding = 'none';
   other.reported = false;
@@ -123,6 +124,8 @@ export function onReport(turn: Turn, report: Extract<ClusterMessage, { type: 're
 export function settle(turn: Turn): void {
   const { phase, other } = turn.state;
   if (phase === 'stable' || phase === 'shutdown') return;
+  // What it held, our own groups perhaps, is not ours before it is off.
+  if (turn.state.fencing === 'pending') return;
   // It said that it holds nothing, but it is still stopping things. Its notice, or its death, ends the wait.
   if (other?.alive === true && other.leaving === 'releasing') return;
   becomeStable(turn, null);

@@ -5,8 +5,8 @@
  */
 import type { Ms } from '../../runtime/units.ts';
 import { groupsOf } from './groups.ts';
-import { includes, mirrorSet, type ResourceSet } from './holdings.ts';
-import { takeoverMessage } from './messages.ts';
+import { includes, mirrorSet, plus, type ResourceSet } from './holdings.ts';
+import { type ClusterMessage, takeoverMessage } from './messages.ts';
 import { requestStandby } from './standby.ts';
 import type { Turn } from './turn.ts';
 
@@ -69,6 +69,28 @@ function askTakeover(turn: Turn, set: ResourceSet): OperatorAnswer {
   if (!other.stable) return refused(`${other.name} is in transition: try again when it is done`);
   turn.send(takeoverMessage(set));
   return { stage: 'accepted', text: `${other.name} is asked for ${set} resources` };
+}
+
+/**
+ * `req_resource KEY` of the heartbeat package, run by hand or by a script: it says in our own name that we may take the group. The original
+ * starts it whatever else goes on. Here it is a second try for a group that could not be started, and only while nobody else has it.
+ */
+export function scriptAsks(turn: Turn, message: Extract<ClusterMessage, { type: 'ip-request-resp' }>): void {
+  const { state } = turn;
+  const { key, dest, ok, weOwn } = message;
+  const group = state.groups.get(key);
+  if (dest !== state.config.self || ok !== 'OK') return;
+  turn.script('ip-request-resp', `received ip-request-resp ${key} ${ok} ${weOwn}`);
+  if (group === undefined || group.activity === 'held' || group.activity === 'claimed') return;
+  const othersHave =
+    state.other?.alive === true && (includes(state.other.holding, mirrorSet(group.kind)) || !state.other.stable);
+  if (othersHave || state.fencing === 'pending' || state.phase !== 'stable' || state.standby.step !== 'not' || state.crippled || turn.isBusy) {
+    turn.log('WARN', `req_resource ${key} ignored: ${othersHave ? 'the other node has it' : 'resources are in transition'}.`);
+    return;
+  }
+  state.claims = plus(state.claims, group.kind);
+  turn.acquireKeys([key], 'own');
+  turn.report();
 }
 
 /** Runs after every input: has the request come to its end? */

@@ -3,10 +3,11 @@
  */
 import { keysOf } from './groups.ts';
 import { minus, mirrorSet } from './holdings.ts';
-import { shutdoneMessage, stonithMessage } from './messages.ts';
+import { requestOwn } from './legacy.ts';
+import { shutdoneMessage, startingMessage, stonithMessage } from './messages.ts';
 import { settle } from './negotiation.ts';
 import { cancelStandby } from './standby.ts';
-import type { Turn } from './turn.ts';
+import { SETTLE_MS, type Turn } from './turn.ts';
 import { type GroupOutcome, type Job, noDeadlines } from './types.ts';
 
 /**
@@ -19,7 +20,7 @@ export function acceptDeath(turn: Turn, wasHeard: boolean): void {
   const other = state.other;
   if (other === null) return;
   // Legacy clusters report nothing: only a shutdown notice tells that nothing is held.
-  const gaveUp = wasHeard && (turn.legacy ? other.leaving === 'released' : other.holding === 'none');
+  const gaveUp = wasHeard && (turn.legacy ? other.leaving === 'released' : gaveUpEverything(turn));
   other.alive = false;
   other.reported = false;
   other.leaving = 'no';
@@ -32,6 +33,9 @@ export function acceptDeath(turn: Turn, wasHeard: boolean): void {
   if (gaveUp) {
     turn.log('info', `Dead node ${other.name} gave up resources.`);
     turn.send(stonithMessage(other.name, 'unneeded'));
+  } else if (state.config.fences === true) {
+    if (state.phase !== 'shutdown') fence(turn, wasHeard);
+    return;
   } else {
     turn.send(stonithMessage(other.name, 'n_stnth'));
     turn.log('WARN', 'No STONITH device configured.');
@@ -42,12 +46,76 @@ export function acceptDeath(turn: Turn, wasHeard: boolean): void {
   else takeOver(turn, 'dead');
 }
 
+/**
+ * Whether a dead node is known to hold nothing.
+ *
+ * Without a fencing device Heartbeat's rule is good enough: everything is taken anyway. With one, a node is spared only when it has said that
+ * it holds nothing and is done with its work: a 3.0.6 says `none` when it begins to release.
+ */
+function gaveUpEverything(turn: Turn): boolean {
+  const { config, other } = turn.state;
+  if (other === null || other.holding !== 'none') return false;
+  if (config.fences !== true) return true;
+  return other.leaving === 'released' || (other.leaving === 'no' && other.reported && other.stable);
+}
+
+/** Has the other node switched off; everything else waits. */
+function fence(turn: Turn, wasHeard: boolean): void {
+  const { state } = turn;
+  const other = state.other;
+  if (other === null) return;
+  if (state.crippled) {
+    // It could not take anything over, so it has no reason to shoot.
+    sayCrippled(turn);
+    return;
+  }
+  state.fencing = 'pending';
+  turn.effects.push({ type: 'fence', node: other.name, wasHeard });
+}
+
+/** A device, or an operator, says that the node is off. */
+export function onFenced(turn: Turn, node: string): void {
+  const { state } = turn;
+  // Heard again in the same moment, or nobody waits any more: nothing is taken.
+  if (state.fencing !== 'pending' || state.other?.name !== node || state.other.alive) return;
+  state.fencing = 'done';
+  takeOver(turn, 'dead');
+}
+
+/**
+ * The other node need not be fenced any more, or was fenced and speaks all the same.
+ *
+ * @param inItsLife it did not start again: it goes on where it was, and waits for nothing from us
+ */
+export function endFencing(turn: Turn, why: 'returned' | 'left' | 'leaving', inItsLife: boolean): void {
+  const { state } = turn;
+  const { fencing } = state;
+  if (fencing === 'no') return;
+  if (fencing === 'done') {
+    if (!inItsLife) return;
+    state.fencing = 'no';
+    turn.log(
+      'CRIT',
+      `node ${state.other?.name} was reported as switched off and goes on as if nothing had been: the STONITH device (or the operator's word) cannot be trusted. Data on shared disks may be damaged.`,
+    );
+    return;
+  }
+  state.fencing = 'no';
+  turn.effects.push({ type: 'cancel-fencing', why });
+  if (why !== 'returned') return;
+  // What waited for the takeover is settled with the other node now, as at any start.
+  if (turn.legacy) requestOwn(turn);
+  else if (state.phase === 'reported') state.deadlines.settleMs ??= turn.in(SETTLE_MS);
+  else if (inItsLife && (state.phase === 'starting' || state.phase === 'both-starting')) turn.send(startingMessage);
+}
+
 /** The other node has released everything and leaves: what it held is taken without waiting for its silence. */
 export function onShutdone(turn: Turn): void {
   const { state } = turn;
   const other = state.other;
   if (other === null || state.phase === 'init') return;
   turn.log('info', `Received shutdown notice from '${other.name}'.`);
+  endFencing(turn, 'left', false);
   other.holding = 'none';
   other.leaving = 'released';
   if (state.standby.step !== 'not' && state.phase !== 'shutdown') cancelStandby(turn);
@@ -63,10 +131,7 @@ function takeOver(turn: Turn, why: 'dead' | 'left'): void {
     return;
   }
   if (state.crippled) {
-    turn.log(
-      'CRIT',
-      `Resources of ${other.name} are not acquired: this node could not stop a resource and needs a reboot.`,
-    );
+    sayCrippled(turn);
     return;
   }
   turn.log('info', `Resources being acquired from ${other.name}.`);
@@ -89,6 +154,13 @@ function takeOver(turn: Turn, why: 'dead' | 'left'): void {
   if (state.phase === 'starting' || state.phase === 'both-starting') state.phase = 'reported';
   turn.acquire('foreign', 'takeover');
   if (!localRuns) turn.acquire('local', 'own');
+}
+
+function sayCrippled(turn: Turn): void {
+  turn.log(
+    'CRIT',
+    `Resources of ${turn.state.other?.name} are not acquired: this node could not stop a resource and needs a reboot.`,
+  );
 }
 
 /** The forced acquisition of the own groups that goes with every takeover: a report, and the jobs only where something does not run. */
@@ -134,6 +206,7 @@ export function giveUpAll(turn: Turn): void {
   state.phase = 'shutdown';
   state.standby = { step: 'not' };
   state.takeoverFrom = null;
+  endFencing(turn, 'leaving', false);
   state.offers.clear();
   Object.assign(state.deadlines, noDeadlines);
   state.claims = 'none';

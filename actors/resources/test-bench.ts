@@ -110,7 +110,7 @@ export class CoreBench {
 }
 
 export const works = (key: string, verb: string): GroupOutcome =>
-  verb === 'acquire' ? { key, result: 'held' } : { key, result: 'released', wasHeld: verb === 'release' };
+  verb === 'acquire' || verb === 'restart' ? { key, result: 'held' } : { key, result: 'released', wasHeld: verb === 'release' };
 
 export function linesOf(effects: readonly ResourcesEffect[]): readonly string[] {
   return effects.flatMap((effect): readonly string[] => {
@@ -124,6 +124,7 @@ export function linesOf(effects: readonly ResourcesEffect[]): readonly string[] 
       case 'acquire':
       case 'release':
       case 'probe':
+      case 'restart':
         return [[effect.type, effect.why, ...effect.keys].join(' ')];
       case 'released':
         return [['released', ...effect.stuck].join(' ')];

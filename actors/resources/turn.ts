@@ -109,6 +109,14 @@ export class Turn {
     return job;
   }
 
+  /** Has a held group put right in place: what does not run is started again, with what stands on it. */
+  restart(key: string): Job {
+    const job = this.#job('restart', [key], 'monitor');
+    const group = this.state.groups.get(key);
+    if (group !== undefined) group.job = job.id;
+    return job;
+  }
+
   probe(keys: readonly string[], why: Why): Job {
     return this.#job('probe', keys, why);
   }

@@ -12,7 +12,11 @@ import type { Holding, Kind, ResourceSet } from './holdings.ts';
 import type { OperatorAnswer, OperatorWork } from './operator.ts';
 
 /** What the core needs to know of the configuration. */
-export type ResourcesConfig = Pick<Settings, 'self' | 'nodes' | 'groups' | 'autoFailback' | 'configDir'>;
+export type ResourcesConfig = Pick<Settings, 'self' | 'nodes' | 'groups' | 'autoFailback' | 'configDir'> &
+  Partial<Pick<Settings, 'monitor'>> & {
+    /** A fencing device is configured: nothing of a dead node is taken before it is off. */
+    readonly fences?: boolean;
+  };
 
 /** Why the engine is asked to do something: it decides what is logged, and what the completion means. */
 export type Why =
@@ -28,6 +32,8 @@ export type Why =
   | 'double-holding'
   /** Groups that we do not claim must not be running here. */
   | 'verify-idle'
+  /** A resource of theirs does not run any more. */
+  | 'monitor'
   /** Legacy: the owner asked for its group. */
   | 'ip-request'
   /** Legacy: the other node let us have our group. */
@@ -56,17 +62,21 @@ export type ResourcesInput =
       /** Names the asker in the answers (effect `operator`); without it nobody waits for one. */
       readonly request?: number;
     }
+  /** From the monitor: a resource of a held group does not run. */
+  | { readonly type: 'resource-failed'; readonly key: string; readonly resource: string }
   /** From the engine: an acquire, release or probe is finished; one outcome for each of its keys. */
   | { readonly type: 'job-done'; readonly job: number; readonly outcomes: readonly GroupOutcome[] }
+  /** The answer to `fence`: the node is off, so what it held may be taken. */
+  | { readonly type: 'fenced'; readonly node: NodeName; readonly by: 'device' | 'operator' }
   /** One of the {@link Deadlines} has come. */
   | { readonly type: 'timer' };
 
 export type ResourcesEffect =
   /** To membership: a cluster message without envelope. */
   | { readonly type: 'send'; readonly fields: FieldList }
-  /** To the engine; jobs run one at a time in the order of their numbers. `probe` only asks whether the groups are held. */
+  /** To the engine; jobs run one at a time in the order of their numbers. `probe` only asks whether the groups are held; `restart` is for held ones. */
   | {
-      readonly type: 'acquire' | 'release' | 'probe';
+      readonly type: 'acquire' | 'release' | 'probe' | 'restart';
       readonly job: number;
       readonly keys: readonly string[];
       readonly why: Why;
@@ -74,6 +84,10 @@ export type ResourcesEffect =
   /** One log line; `tag` makes it a line of one of Heartbeat's scripts, e.g. `mach_down(default)`. */
   | { readonly type: 'log'; readonly severity: Severity; readonly text: string; readonly tag?: string }
   | { readonly type: 'event'; readonly happening: Happening; readonly atMs: Ms }
+  /** Switch this node off; answered by `fenced`, whenever that is, unless `cancel-fencing` comes first. */
+  | { readonly type: 'fence'; readonly node: NodeName; readonly wasHeard: boolean }
+  /** What was being fenced is heard again, has released everything, or we leave. */
+  | { readonly type: 'cancel-fencing'; readonly why: 'returned' | 'left' | 'leaving' }
   /** To an operator who asked: at most two for each request. */
   | { readonly type: 'operator'; readonly request: number; readonly answer: OperatorAnswer }
   /** Everything is given up; the node may leave. `stuck`: groups that could not be stopped, so that the other node was told nothing. */
@@ -121,7 +135,7 @@ interface OtherNode {
 /** An engine job that has not reported yet. */
 export interface Job {
   readonly id: number;
-  readonly verb: 'acquire' | 'release' | 'probe';
+  readonly verb: 'acquire' | 'release' | 'probe' | 'restart';
   readonly why: Why;
   readonly keys: readonly string[];
 }
@@ -158,6 +172,8 @@ export interface ResourcesState {
   claims: Holding;
   standby: StandbyState;
   takeoverFrom: NodeName | null;
+  /** `pending`: the other node is dead and must be off before anything of it is taken. `done`: it was switched off, and not heard since. */
+  fencing: 'no' | 'pending' | 'done';
   needsFailback: boolean;
   /** Kinds in which a group failed to start here and that the other node should try. */
   readonly offers: Set<Kind>;

@@ -60,6 +60,7 @@ describe('defaults', () => {
       },
       mediaFailure: 'emergency',
       guardian: 'release',
+      stonithTimeoutMs: 60_000,
       resourceTimeoutMs: 60_000,
       notActive: [],
     });
@@ -93,6 +94,7 @@ describe('defaults', () => {
       pacemaker: 'false',
       msgfmt: 'classic',
       memreserve: '6500',
+      stonith_timeout: '60',
       resource_timeout: '60',
     });
     expect(settingsOf('bcast eth0\nnode node1\n').recorded).toMatchObject({ use_logd: 'yes', deadtime: '30000ms' });
@@ -153,7 +155,6 @@ describe('directives without effect yet', () => {
       '8 watchdog',
       '9 use_logd',
       '10 compression',
-      '13 stonith_host',
       '15 crm',
     ]);
     expect({ managesResources, stonith, respawn, apiAuth }).toMatchObject({

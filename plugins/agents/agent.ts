@@ -1,5 +1,5 @@
 /**
- * The contract of a resource agent: what the resource engine asks of the built-in address agent and of scripts alike.
+ * The contract of a resource agent: what the resource engine asks of the built-in address agents and of programs alike.
  */
 
 /** What one operation gave. Expected outcomes (also failures) are values; an agent throws only for a defect of its own. */
@@ -15,3 +15,34 @@ export interface AgentResult {
 }
 
 export type AgentAction = 'start' | 'stop' | 'status';
+
+/**
+ * Whether a resource is held, judged from what its agent's `status` gave.
+ *
+ * `perhaps`: it cannot be told; the resource is started when it should run, and stopped when it should not.
+ */
+export type Verdict = 'held' | 'not-held' | 'perhaps';
+
+/** The kinds of programs: each has its own way to be called and to be understood; see programs.ts. */
+export type ProgramKind = 'resource.d' | 'lsb' | 'ocf' | 'systemd';
+
+/** A program that stands behind a resource. */
+export interface AgentProgram {
+  readonly agent: ProgramKind;
+  /** Absolute path of what is run. */
+  readonly path: string;
+  /** The resource's own arguments: before the action, but for systemd (then: the unit). */
+  readonly args: readonly string[];
+  /** Added to the environment of all scripts. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** One operation as it is run: without a shell, arguments as they are. */
+export interface AgentCommand {
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Names in haresources of the built-in address agents. */
+export type AddressScript = 'IPaddr' | 'IPaddr2' | 'IPv6addr';

@@ -40,6 +40,7 @@ import {
 } from '../../runtime/sys/netlink.ts';
 import { ms } from '../../runtime/units.ts';
 import type { AgentAction, AgentResult } from './agent.ts';
+import { done, type Ending, failedBy, resultLine } from './ending.ts';
 import {
   type AddressSpec,
   announces,
@@ -80,6 +81,9 @@ export interface AddressAgentOptions {
   readonly log?: (tag: string, line: string) => void;
   readonly clock?: Clock;
   readonly system?: AddressSystem;
+  /** An address was taken on a link whose neighbours can be asked. */
+  readonly onTaken?: (address: Ipv4, link: Link) => void;
+  readonly onReleased?: (address: Ipv4) => void;
 }
 
 /** Frames of one announcement, request and reply in turn, and the time between two [ms]: as Heartbeat's send_arp. */
@@ -88,33 +92,6 @@ const announcementPauseMs = 250;
 
 const scopeGlobal = 0;
 const scopeHost = 254;
-
-/** What a script's wrapper prints for an exit code (two blanks, as the original). */
-const resultLines: Readonly<Record<number, string>> = {
-  0: 'INFO:  Success',
-  1: 'ERROR:  Generic error',
-  2: 'ERROR:  Illegal argument',
-  4: 'ERROR:  User had insufficient privilege',
-  6: 'ERROR:  Program is not configured',
-  7: 'INFO:  Resource is stopped',
-};
-
-/** How an operation ends: its exit code, and why when it failed. */
-interface Ending {
-  readonly exitCode: number;
-  readonly reason?: string;
-}
-
-const done: Ending = { exitCode: 0 };
-
-/** Exit code 4 for a missing right, else 1. */
-function failedBy(errno: string, what: string): Ending {
-  const missingRight = errno === 'EPERM' || errno === 'EACCES';
-  return {
-    exitCode: missingRight ? 4 : 1,
-    reason: `ERROR: cannot ${what}: ${errno}${missingRight ? ': run as root, or with CAP_NET_ADMIN and CAP_NET_RAW' : ''}`,
-  };
-}
 
 /**
  * Whether `stop` removes an entry: never what looks like the machine's own; on another interface than the one written (haresources was
@@ -135,6 +112,8 @@ export class AddressAgent {
   readonly #log: (tag: string, line: string) => void;
   readonly #clock: Clock;
   readonly #system: AddressSystem;
+  readonly #onTaken: (address: Ipv4, link: Link) => void;
+  readonly #onReleased: (address: Ipv4) => void;
   readonly #announcements = new Map<Ipv4, Timer>();
   /** Open while there are announcements. */
   #arp: ArpSender | null = null;
@@ -144,6 +123,8 @@ export class AddressAgent {
     this.#log = options.log ?? (() => undefined);
     this.#clock = options.clock ?? new SystemClock();
     this.#system = options.system ?? kernel;
+    this.#onTaken = options.onTaken ?? (() => undefined);
+    this.#onReleased = options.onReleased ?? (() => undefined);
   }
 
   /** Takes the address and announces it. Success when it is up already (then without an announcement, as the original). */
@@ -184,10 +165,7 @@ export class AddressAgent {
     const ending = parsed.ok
       ? this.#guard(() => operate(parsed.spec, log))
       : { exitCode: parsed.exitCode, reason: `ERROR: ${parsed.message}` };
-    const result =
-      action === 'status' && ending.exitCode === 0
-        ? 'INFO:  Running OK'
-        : (resultLines[ending.exitCode] ?? `ERROR:  Unknown error: ${ending.exitCode}`);
+    const result = resultLine(action, ending.exitCode);
     if (ending.reason !== undefined) log(ending.reason);
     log(result);
     // The engine reads the output of `status` for words like "running": it gets the result line only, as from the original.
@@ -257,7 +235,10 @@ export class AddressAgent {
     });
     if (!added.ok && added.errno !== 'EEXIST')
       return failedBy(added.errno, `add ${ip}/${prefixLength} to ${link.name}`);
-    if (announces(link)) this.#announce(spec.address, link, log);
+    if (announces(link)) {
+      this.#announce(spec.address, link, log);
+      this.#onTaken(spec.address, link);
+    }
     return done;
   }
 
@@ -297,6 +278,7 @@ export class AddressAgent {
 
   #stop(spec: AddressSpec, log: (line: string) => void): Ending {
     this.#endAnnouncement(spec.address);
+    this.#onReleased(spec.address);
     const links = this.#system.listLinks();
     const addresses = this.#system.listAddresses();
     const found = findAddress(addresses, links, spec);

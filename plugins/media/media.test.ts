@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
+import type { MediumSpec } from '../../conf/settings.ts';
 import { MediumError } from '../../runtime/errors.ts';
 import { linkName, type Ms } from '../../runtime/units.ts';
-import { activeMedia, type DatagramSpec, isDatagramSpec, openMedium } from './index.ts';
+import { activeMedia, type DatagramSpec, isDatagramSpec, isHostedSpec, openMedium } from './index.ts';
 import type { OpenMedium } from './medium.ts';
 
 const place = { file: 'ha.cf', line: 1, column: 1 };
@@ -261,6 +262,19 @@ describe('what cannot be opened', () => {
 });
 
 test('which media there are', () => {
-  expect([...activeMedia].sort()).toEqual(['bcast', 'mcast', 'mcast6', 'ucast', 'ucast6']);
-  expect(isDatagramSpec({ kind: 'ping', link: linkName('10.0.0.1'), host: '10.0.0.1', place })).toBe(false);
+  expect([...activeMedia].sort()).toEqual([
+    'bcast',
+    'mcast',
+    'mcast6',
+    'ping',
+    'ping6',
+    'ping_group',
+    'serial',
+    'ucast',
+    'ucast6',
+  ]);
+  const ping: MediumSpec = { kind: 'ping', link: linkName('10.0.0.1'), host: '10.0.0.1', place };
+  const serial: MediumSpec = { kind: 'serial', link: linkName('/dev/ttyS0'), device: '/dev/ttyS0', baud: 9_600, place };
+  expect([ping, serial, ucastSpec(694)].map(isDatagramSpec)).toEqual([false, false, true]);
+  expect([ping, serial, ucastSpec(694)].map(isHostedSpec)).toEqual([false, true, true]);
 });

@@ -62,7 +62,8 @@ describe('a line that takes nothing', () => {
     queue.push(Buffer.from('second'));
     const outcomes: string[] = [];
     for (let nowMs = 0; nowMs <= 1_200; nowMs += 20) {
-      if (queue.next(ms(nowMs)).type === 'write' && queue.refused(ms(nowMs)) === 'timeout') outcomes.push(`${nowMs}: ${queue.length}`);
+      if (queue.next(ms(nowMs)).type === 'write' && queue.refused(ms(nowMs)) === 'timeout')
+        outcomes.push(`${nowMs}: ${queue.length}`);
     }
     expect(outcomes).toEqual(['500: 1', '1020: 0']);
   });

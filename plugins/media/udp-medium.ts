@@ -51,7 +51,7 @@ async function openReceiver(plan: UdpMediumPlan, log: MediumLog, options: Medium
   const attempts = options.bindAttempts ?? plan.bindAttempts;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await openUdpSocket(plan.receiveSocket);
+      return openUdpSocket(plan.receiveSocket);
     } catch (error) {
       if (!(error instanceof SystemCallError) || error.details.errno !== 'EADDRINUSE' || attempt >= attempts)
         throw error;
@@ -71,13 +71,13 @@ export async function openUdpMedium(
 ): Promise<OpenMedium> {
   let sender: UdpSocket | null = null;
   try {
-    sender = await openUdpSocket(plan.sendSocket);
+    sender = openUdpSocket(plan.sendSocket);
     const receiver = await openReceiver(plan, log, options);
     const medium = new UdpMedium(plan, handlers, log, sender, receiver);
     plan.logOpened(log);
     return medium;
   } catch (error) {
-    await sender?.close();
+    sender?.close();
     if (error instanceof SystemCallError)
       throw openError(plan.link, String(error.details.errno), `${plan.title}: ${error.message}`, error);
     throw error;
@@ -119,10 +119,6 @@ class UdpMedium implements OpenMedium {
       handlers.onDatagram(bytes, heardMs);
     });
     receiver.onReceiveError((errno) => this.#receiveFailed(errno));
-    // The sending socket hears nothing that anybody wants; an error that ICMP brings back to it shows up in the next send.
-    sender.onReceiveError(() => {
-      this.#counters.receiveErrors++;
-    });
   }
 
   get counters(): MediumCounters {
@@ -199,7 +195,8 @@ class UdpMedium implements OpenMedium {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.all([this.#sender.close(), this.#receiver.close()]);
+    this.#sender.close();
+    this.#receiver.close();
     this.#plan.logClosed?.(this.#log);
   }
 

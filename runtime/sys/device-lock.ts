@@ -13,7 +13,7 @@ export type DeviceLock =
   | { readonly ok: false; readonly reason: 'unusable'; readonly path: string; readonly errno: string };
 
 /** Where the lock files are. */
-export const lockDirectory = '/var/lock';
+const defaultDirectory = '/var/lock';
 
 /** Somebody else may take the lock while we look at it; after so many tries it is theirs. */
 const attempts = 5;
@@ -32,7 +32,7 @@ function shortName(device: string): string {
  *
  * @param device as in the configuration: an absolute path
  */
-export function lockDevice(device: string, directory: string = lockDirectory): DeviceLock {
+export function lockDevice(device: string, directory: string = defaultDirectory): DeviceLock {
   const path = join(directory, lockFileName(device));
   const draft = join(directory, `tmp${process.pid}-${shortName(device)}`);
   try {

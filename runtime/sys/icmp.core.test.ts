@@ -1,12 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  decodeEchoReply,
-  encodeEchoRequest,
-  type IcmpFamily,
-  internetChecksum,
-  ipv4Body,
-} from './icmp.core.ts';
+import { decodeEchoReply, encodeEchoRequest, type IcmpFamily, internetChecksum, ipv4Body } from './icmp.core.ts';
 import { readU16 } from './native.ts';
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'));

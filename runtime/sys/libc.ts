@@ -48,13 +48,14 @@ export interface Libc {
   sched_getparam(tid: number, param: Uint8Array): number;
   flock(fd: number, operation: number): number;
   dup2(fd: number, wantedFd: number): number;
+  dup3(fd: number, wantedFd: number, flags: number): number;
   timerfd_create(clock: number, flags: number): number;
   /** @param spec struct itimerspec, 32 bytes */
   timerfd_settime(fd: number, flags: number, spec: Uint8Array, old: null): number;
   mkfifo(path: string, mode: number): number;
   /** @param command LINUX_REBOOT_CMD_… of reboot(2) */
   reboot(command: number): number;
-  _exit(status: number): never;
+  _exit(status: number): void;
 }
 
 /** Watches a descriptor in the thread's event loop; `close` ends the watch, not the descriptor. */
@@ -114,6 +115,7 @@ function load(): Loaded {
     sched_getparam: library.func('int sched_getparam(int pid, void *param)'),
     flock: library.func('int flock(int fd, int operation)'),
     dup2: library.func('int dup2(int fd, int wanted)'),
+    dup3: library.func('int dup3(int fd, int wanted, int flags)'),
     timerfd_create: library.func('int timerfd_create(int clock, int flags)'),
     timerfd_settime: library.func('int timerfd_settime(int fd, int flags, const void *spec, void *old)'),
     mkfifo: library.func('int mkfifo(const char *path, unsigned int mode)'),
@@ -145,7 +147,7 @@ const keepLoadedFlags = 0x1 | 0x4 | 0x1000;
 function keepLoaded(dlopen: (path: string, flags: number) => unknown): void {
   if (keptLoaded) return;
   keptLoaded = true;
-  const path = /\S*koffi\.node$/m.exec(readFileSync('/proc/self/maps', 'utf8'))?.[0];
+  const path = /\/.*koffi\.node$/m.exec(readFileSync('/proc/self/maps', 'utf8'))?.[0];
   if (path !== undefined) dlopen(path, keepLoadedFlags);
 }
 
@@ -161,7 +163,7 @@ function optional<T>(find: () => T): T | null {
 
 /** Ends the process with all its threads in one step of the kernel; nothing of it runs any more. @param status exit code [0..255] */
 export function exitAtOnce(status: number): never {
-  return libc()._exit(status);
+  for (;;) libc()._exit(status);
 }
 
 const closeRangeCloexec = 4;

@@ -157,8 +157,8 @@ const addressFrom = (bytes: Uint8Array | undefined): Ipv4 | null =>
 const numberFrom = (bytes: Uint8Array | undefined): number | null =>
   bytes === undefined || bytes.length < 4 ? null : readU32(bytes, 0);
 
-/** The fixed part of a dump request: all zero but the address family (0 any, 2 IPv4). */
-export function dumpHeader(family: 0 | 2): Uint8Array {
+/** The fixed part of a dump request: all zero but the address family (0 any, 2 IPv4, 10 IPv6). */
+export function dumpHeader(family: 0 | 2 | 10): Uint8Array {
   // struct ifinfomsg is the longest of the three (16 bytes); the kernel takes it for all of them.
   const bytes = new Uint8Array(16);
   bytes[0] = family;

@@ -38,6 +38,7 @@ import {
   type Route,
   request,
 } from './netlink.core.ts';
+import { type Address6, type Address6Change, decodeAddress6, encodeAddress6Change } from './netlink6.core.ts';
 
 /** Outcome of a change; `errno` is a name such as EEXIST, EADDRNOTAVAIL, EPERM, ENODEV. */
 export type NetlinkResult = { readonly ok: true } | { readonly ok: false; readonly errno: string };
@@ -86,7 +87,7 @@ function transmit(fd: number, bytes: Uint8Array): void {
 }
 
 /** Hands every message of a dump to `visit`. @returns false when the kernel marked it as inconsistent */
-function dumpOnce(type: number, family: 0 | 2, visit: (found: Message) => void): boolean {
+function dumpOnce(type: number, family: 0 | 2 | 10, visit: (found: Message) => void): boolean {
   return withSocket(afNetlink, sockRaw, protocolRoute, (fd) => {
     const own = nextSequence();
     let consistent = true;
@@ -106,7 +107,7 @@ function dumpOnce(type: number, family: 0 | 2, visit: (found: Message) => void):
   });
 }
 
-function dump<T>(type: number, family: 0 | 2, decode: (body: Uint8Array) => T | null): T[] {
+function dump<T>(type: number, family: 0 | 2 | 10, decode: (body: Uint8Array) => T | null): T[] {
   for (let attempt = 1; ; attempt++) {
     const items: T[] = [];
     const consistent = dumpOnce(type, family, (found) => {
@@ -161,6 +162,23 @@ export function addAddress(address: AddressChange): NetlinkResult {
 export function deleteAddress(address: AddressChange): NetlinkResult {
   const own = nextSequence();
   return change(encodeAddressChange(own, 'delete', address), own);
+}
+
+/** All IPv6 addresses. Throws SystemCallError. */
+export function listAddresses6(): Address6[] {
+  return dump(message.getAddress, 10, decodeAddress6);
+}
+
+/** Adds an IPv6 address that can be used at once; EEXIST when the interface has it. Needs CAP_NET_ADMIN (else EPERM). */
+export function addAddress6(address: Address6Change): NetlinkResult {
+  const own = nextSequence();
+  return change(encodeAddress6Change(own, 'add', address), own);
+}
+
+/** Deletes an IPv6 address; EADDRNOTAVAIL when it is not there. */
+export function deleteAddress6(address: Address6Change): NetlinkResult {
+  const own = nextSequence();
+  return change(encodeAddress6Change(own, 'delete', address), own);
 }
 
 /** Sets an interface up; success when it is. */

@@ -11,7 +11,7 @@ import { intBytes, readI32 } from './native.ts';
 import { flushQueue, heartbeatLineSettings, terminalRequest, termiosBytes } from './termios.core.ts';
 
 /** Outcome of a read or write: a number of bytes, or an errno's name. `EAGAIN`: nothing there, or no room; try later. */
-export type Transferred = number | string;
+type Transferred = number | string;
 
 export interface SerialPort {
   /** Reads what is there. A line that was hung up gives `EIO`. */

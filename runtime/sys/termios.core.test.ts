@@ -29,7 +29,10 @@ describe('the settings of a serial line', () => {
 
   it('take back what a terminal for people does to the bytes', () => {
     // `stty sane` on a console: break, parity and newline handling, flow control by ^S and ^Q, line editing, echo, signals.
-    const settings = heartbeatLineSettings(fromStty('6d0f:5:3cbd:8a3b:3:1c:7f:15:4:0:0:0:11:13:1a:0:12:f:17:16:0:0:0'), 9_600);
+    const settings = heartbeatLineSettings(
+      fromStty('6d0f:5:3cbd:8a3b:3:1c:7f:15:4:0:0:0:11:13:1a:0:12:f:17:16:0:0:0'),
+      9_600,
+    );
     const [input = 0, output = 0, control = 0, local = 0] = [0, 4, 8, 12].map((offset) => readU32(settings, offset));
     expect(input & 0o1, 'IGNBRK').toBe(0);
     expect(input & 0o17400, 'ICRNL IUCLC IXON IXANY IXOFF').toBe(0);

@@ -1,17 +1,20 @@
 /**
- * UDP sockets with the options that a cluster's links need and `node:dgram` does not offer, handed to `node:dgram` for receiving.
+ * UDP sockets with the options that a cluster's links need and `node:dgram` does not offer.
  *
  * ```ts
- * const socket = await openUdpSocket({ family: 4, device: 'eth0', reuseAddress: true, bind: { address: '0.0.0.0', port: 694 } });
+ * const socket = openUdpSocket({ family: 4, device: 'eth0', reuseAddress: true, bind: { address: '0.0.0.0', port: 694 } });
  * socket.onMessage((bytes) => …);
  * const errno = socket.send(bytes, socketAddress(4, '10.77.0.255', 694));
- * await socket.close();
+ * socket.close();
  * ```
  *
- * The descriptor belongs to the dgram handle from the first moment, so it is closed when its thread ends in whatever way. Works in
- * worker threads, and without root on loopback (binding to a device needs CAP_NET_RAW before Linux 5.7).
+ * The descriptor is closed when its thread ends in whatever way (owned-descriptor.ts). Works in worker threads, and without root on loopback
+ * (binding to a device needs CAP_NET_RAW before Linux 5.7).
+ *
+ * Datagrams are read here and not by `node:dgram`: that allocates 64 KiB for each, and nobody outside could tell when everything that has
+ * arrived was taken ({@link UdpSocket.busy}).
  */
-import { createSocket, type Socket } from 'node:dgram';
+import { closeSync } from 'node:fs';
 import { SystemCallError } from '../errors.ts';
 import { ipv4Bytes, parseIpv4 } from './ipv4.ts';
 import {
@@ -26,8 +29,11 @@ import {
   sockNonblock,
   solSocket,
   systemCallError,
+  type Watch,
+  watchReadable,
 } from './libc.ts';
-import { cString, intBytes, writeU32 } from './native.ts';
+import { cString, intBytes, readI32, writeU32 } from './native.ts';
+import { ownDescriptor } from './owned-descriptor.ts';
 import { parseIpv6, socketAddress } from './socket-address.ts';
 
 export interface UdpSocketOptions {
@@ -74,9 +80,11 @@ export interface UdpSocket {
   reattach(): string | null;
   /** The receive buffer in force, as the kernel counts it [bytes]. */
   readonly receiveBufferBytes: number;
-  readonly localPort: number;
-  /** Resolves when the descriptor is closed; the port can be bound again at once. May be called twice. */
-  close(): Promise<void>;
+  readonly fd: number;
+  /** Shared: 1 while this thread takes datagrams. With nothing waiting ({@link hasWaitingDatagram}) and this 0, all that arrived was handled. */
+  readonly busy: Int32Array<SharedArrayBuffer>;
+  /** The port can be bound again at once. May be called twice. */
+  close(): void;
 }
 
 /** Numbers of <asm-generic/socket.h>, <linux/in.h>, <linux/in6.h>. */
@@ -219,53 +227,72 @@ function configure(fd: number, options: UdpSocketOptions): void {
   }
 }
 
-/** Gives the descriptor to a dgram handle, which owns it from then on. */
-async function adopt(fd: number, family: 4 | 6): Promise<Socket> {
-  const socket = createSocket(family === 4 ? 'udp4' : 'udp6');
-  await new Promise<void>((resolve, reject) => {
-    socket.once('error', reject);
-    socket.bind({ fd }, () => {
-      socket.off('error', reject);
-      resolve();
-    });
-  });
-  return socket;
-}
+/** FIONREAD of <asm-generic/ioctls.h>: the size of the next datagram, 0 when none waits. */
+const fionread = 0x541b;
+/** The largest datagram of UDP, and more than any. */
+const largestBytes = 65_536;
+/** After so many datagrams the event loop gets its turn. */
+const datagramsPerTurn = 64;
 
-const errnoOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : 'EIO');
+/** One for all sockets of a thread: what is received is copied out of it at once. */
+let receiveBuffer: Uint8Array | null = null;
+
+/** Whether a datagram waits in a socket of this process, whichever thread reads it. False for a descriptor that is no socket. */
+export function hasWaitingDatagram(fd: number): boolean {
+  const size = intBytes(0);
+  return libc().ioctl(fd, fionread, size) === 0 && readI32(size, 0) > 0;
+}
 
 /**
  * Opens a socket. Throws SystemCallError (details `call`, `errno`): ENODEV no such interface, EADDRINUSE port in use, EACCES a port
  * below 1024 without root, EPERM, EADDRNOTAVAIL; RangeError for an address that is none.
  */
-export async function openUdpSocket(options: UdpSocketOptions): Promise<UdpSocket> {
+export function openUdpSocket(options: UdpSocketOptions): UdpSocket {
   const c = libc();
-  const fd = c.socket(options.family === 4 ? afInet : afInet6, sockDgram | sockCloexec | sockNonblock, 0);
-  if (fd < 0) throw systemCallError('socket', 'make a UDP socket');
-  let socket: Socket;
+  const opened = c.socket(options.family === 4 ? afInet : afInet6, sockDgram | sockCloexec | sockNonblock, 0);
+  if (opened < 0) throw systemCallError('socket', 'make a UDP socket');
+  const fd = ownDescriptor(opened);
   try {
     configure(fd, options);
-    socket = await adopt(fd, options.family);
   } catch (error) {
-    c.close(fd);
+    closeSync(fd);
     throw error;
   }
-  let closing: Promise<void> | null = null;
+  const buffer = (receiveBuffer ??= new Uint8Array(largestBytes));
+  const busy = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  let open = true;
+  let watch: Watch | null = null;
+  let onError: (errno: string) => void = () => undefined;
+
+  const take = (handler: (bytes: Uint8Array) => void): void => {
+    Atomics.store(busy, 0, 1);
+    for (let taken = 0; open && taken < datagramsPerTurn; taken++) {
+      const sizeBytes = c.recv(fd, buffer, buffer.length, msgDontwait);
+      if (sizeBytes < 0) {
+        const errno = lastErrno();
+        if (errno !== 'EAGAIN') onError(errno);
+        break;
+      }
+      handler(Buffer.from(buffer.subarray(0, sizeBytes)));
+    }
+    Atomics.store(busy, 0, 0);
+  };
+
   return {
+    fd,
+    busy,
     onMessage(handler) {
-      socket.on('message', handler);
+      watch = watchReadable(fd, () => take(handler));
     },
     onReceiveError(handler) {
-      socket.on('error', (error) => handler(errnoOf(error)));
+      onError = handler;
     },
     send(bytes, target) {
-      if (closing !== null) return 'EBADF';
-      return c.sendto(fd, bytes, bytes.length, msgDontwait | msgNosignal, target, target.length) < 0
-        ? lastErrno()
-        : null;
+      if (!open) return 'EBADF';
+      return sendDatagram(fd, bytes, target);
     },
     reattach() {
-      if (closing !== null) return 'EBADF';
+      if (!open) return 'EBADF';
       try {
         attach(fd, options);
         return null;
@@ -275,16 +302,27 @@ export async function openUdpSocket(options: UdpSocketOptions): Promise<UdpSocke
       }
     },
     get receiveBufferBytes() {
-      return socket.getRecvBufferSize();
-    },
-    get localPort() {
-      return socket.address().port;
+      const [size, length] = [intBytes(0), intBytes(4)];
+      if (c.getsockopt(fd, solSocket, so.receiveBuffer, size, length) < 0)
+        throw systemCallError('getsockopt(SO_RCVBUF)', 'read the size of the receive buffer');
+      return readI32(size, 0);
     },
     close() {
-      closing ??= new Promise((resolve) => {
-        socket.close(resolve);
-      });
-      return closing;
+      if (!open) return;
+      open = false;
+      watch?.close();
+      closeSync(fd);
     },
   };
+}
+
+/**
+ * Sends one datagram through a socket of this process, whichever thread opened it: never waits, never throws.
+ *
+ * @returns null when the kernel took it, else the errno name
+ */
+export function sendDatagram(fd: number, bytes: Uint8Array, target: Uint8Array): string | null {
+  return libc().sendto(fd, bytes, bytes.length, msgDontwait | msgNosignal, target, target.length) < 0
+    ? lastErrno()
+    : null;
 }

@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -147,7 +148,8 @@ export class NodeDir {
 
   /** What an operator would find after a start that failed; empty when it is as if nothing had been. */
   leftovers(): readonly string[] {
-    const listed = (dir: string): string[] => (existsSync(dir) ? readdirSync(dir) : []);
+    const listed = (dir: string): string[] =>
+      statSync(dir, { throwIfNoEntry: false })?.isDirectory() === true ? readdirSync(dir) : [];
     return [
       ...this.processes().map((pid) => `process ${pid}`),
       ...listed(this.runDir).filter((name) => !name.endsWith('.lock')),

@@ -3,8 +3,9 @@
  *
  * The answers come from the referee (lab/observer.ts), never from the cluster itself.
  */
-import { expect } from 'vitest';
+
 import * as v from 'valibot';
+import { expect } from 'vitest';
 import type { Host, NodeConfig } from './lab/host.ts';
 import { Lab } from './lab/lab.ts';
 import type { Observer } from './lab/observer.ts';

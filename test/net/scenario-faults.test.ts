@@ -69,7 +69,12 @@ requireLab()('a fault inside a node', () => {
 
     // The new one knows what is held: it releases it when the daemon dies.
     sinceMs = await cluster.kill('node1');
-    await cluster.expectOwner({ scenario: 'then SIGKILL of the daemon', sinceMs, owner: 'node2', outageMs: takeoverMs });
+    await cluster.expectOwner({
+      scenario: 'then SIGKILL of the daemon',
+      sinceMs,
+      owner: 'node2',
+      outageMs: takeoverMs,
+    });
 
     await cluster.start('node1');
     await cluster.owned('node1', 30_000);

@@ -38,12 +38,23 @@ requireLab()('leaving and coming back', () => {
 
     sinceMs = Date.now();
     await cluster.start('node1');
-    await cluster.expectOwner({ scenario: 'auto_failback on: home', sinceMs, owner: 'node1', outageMs: handoverMs, withinMs: 30_000 });
+    await cluster.expectOwner({
+      scenario: 'auto_failback on: home',
+      sinceMs,
+      owner: 'node1',
+      outageMs: handoverMs,
+      withinMs: 30_000,
+    });
     await cluster.steady();
 
     sinceMs = await cluster.stop('node2');
     await cluster.host('node1').waitForLog(/Dead node node2 gave up resources/, { timeoutMs: takeoverMs });
-    await cluster.expectOwner({ scenario: 'graceful stop of node2, which holds nothing', sinceMs, owner: 'node1', outageMs: 0 });
+    await cluster.expectOwner({
+      scenario: 'graceful stop of node2, which holds nothing',
+      sinceMs,
+      owner: 'node1',
+      outageMs: 0,
+    });
     await cluster.start('node2');
     await cluster.steady();
     await cluster.expectOwner({ scenario: 'node2 is back', sinceMs, owner: 'node1', outageMs: 0 });
@@ -56,11 +67,18 @@ requireLab()('leaving and coming back', () => {
     await cluster.up();
 
     let sinceMs = await cluster.kill('node1');
-    await cluster.expectOwner({ scenario: 'auto_failback off: SIGKILL of node1', sinceMs, owner: 'node2', outageMs: takeoverMs });
+    await cluster.expectOwner({
+      scenario: 'auto_failback off: SIGKILL of node1',
+      sinceMs,
+      owner: 'node2',
+      outageMs: takeoverMs,
+    });
 
     sinceMs = Date.now();
     await cluster.start('node1');
-    await cluster.host('node1').waitForLog(/status active[\s\S]*Initial resource acquisition complete/, { timeoutMs: 30_000 });
+    await cluster
+      .host('node1')
+      .waitForLog(/status active[\s\S]*Initial resource acquisition complete/, { timeoutMs: 30_000 });
     await cluster.steady();
     await cluster.expectOwner({ scenario: 'auto_failback off: stays', sinceMs, owner: 'node2', outageMs: 0 });
 
@@ -80,13 +98,30 @@ requireLab()('leaving and coming back', () => {
 
     sinceMs = Date.now();
     await cluster.start('node1');
-    await cluster.expectOwner({ scenario: 'legacy: node1 is back', sinceMs, owner: 'node1', outageMs: handoverMs, withinMs: 30_000 });
+    await cluster.expectOwner({
+      scenario: 'legacy: node1 is back',
+      sinceMs,
+      owner: 'node1',
+      outageMs: handoverMs,
+      withinMs: 30_000,
+    });
     await cluster.steady();
 
     sinceMs = await cluster.stop('node1');
-    await cluster.expectOwner({ scenario: 'legacy: graceful stop of node1', sinceMs, owner: 'node2', outageMs: handoverMs });
+    await cluster.expectOwner({
+      scenario: 'legacy: graceful stop of node1',
+      sinceMs,
+      owner: 'node2',
+      outageMs: handoverMs,
+    });
     await cluster.start('node1');
-    await cluster.expectOwner({ scenario: 'legacy: back again', sinceMs, owner: 'node1', outageMs: handoverMs, withinMs: 30_000 });
+    await cluster.expectOwner({
+      scenario: 'legacy: back again',
+      sinceMs,
+      owner: 'node1',
+      outageMs: handoverMs,
+      withinMs: 30_000,
+    });
     await cluster.steady();
     await stopBoth(cluster);
   });

@@ -38,7 +38,13 @@ requireLab()('the samples', () => {
 
     sinceMs = Date.now();
     await cluster.start(first);
-    await cluster.expectOwner({ scenario: scenario('back home'), sinceMs, owner: first, outageMs: handoverMs, withinMs: 30_000 });
+    await cluster.expectOwner({
+      scenario: scenario('back home'),
+      sinceMs,
+      owner: first,
+      outageMs: handoverMs,
+      withinMs: 30_000,
+    });
     await cluster.steady();
 
     sinceMs = await cluster.host(first).powerOff();
@@ -47,7 +53,13 @@ requireLab()('the samples', () => {
     await cluster.host(first).powerOn();
     sinceMs = Date.now();
     await cluster.start(first);
-    await cluster.expectOwner({ scenario: scenario('rebooted'), sinceMs, owner: first, outageMs: handoverMs, withinMs: 30_000 });
+    await cluster.expectOwner({
+      scenario: scenario('rebooted'),
+      sinceMs,
+      owner: first,
+      outageMs: handoverMs,
+      withinMs: 30_000,
+    });
 
     await Promise.all([cluster.stop(first), cluster.stop(second)]);
     await cluster.owned(null, 5_000);

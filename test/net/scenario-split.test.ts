@@ -32,9 +32,11 @@ async function splitAndHeal(cluster: Cluster, name: string): Promise<void> {
     withinMs: resolvedMs + slackMs,
   });
   const aloneMs = Date.now();
-  await Promise.all([node1, node2].map((host, index) =>
-    host.waitForLog(/CRIT: Cluster node node\d returning after partition/, { fromOffset: offsets[index] ?? 0 }),
-  ));
+  await Promise.all(
+    [node1, node2].map((host, index) =>
+      host.waitForLog(/CRIT: Cluster node node\d returning after partition/, { fromOffset: offsets[index] ?? 0 }),
+    ),
+  );
   await cluster.steady();
   await cluster.expectOwner({ scenario: `${name}, afterwards`, sinceMs: aloneMs, owner: 'node1', outageMs: 0 });
   expect(cluster.daemon('node1').running && cluster.daemon('node2').running, 'nobody restarted').toBe(true);
@@ -62,7 +64,12 @@ requireLab()('a broken network', () => {
       );
       await lab.network(network).heal('node1');
       await node2.waitForLog(new RegExp(`Link node1:${device} up`), { fromOffset: offset, timeoutMs: linkMs });
-      await cluster.expectOwner({ scenario: `cable of ${device} cut and put back`, sinceMs, owner: 'node1', outageMs: 0 });
+      await cluster.expectOwner({
+        scenario: `cable of ${device} cut and put back`,
+        sinceMs,
+        owner: 'node1',
+        outageMs: 0,
+      });
       expect(node2.log().slice(offset)).not.toContain('is dead');
     }
 
@@ -80,7 +87,9 @@ requireLab()('a broken network', () => {
     await node2.waitForLog(/Link node1:eth1 dead/, { fromOffset: offset, timeoutMs: linkMs });
     await node1.addDevice(network);
     await node2.waitForLog(/Link node1:eth1 up/, { fromOffset: offset, timeoutMs: linkMs });
-    await node1.waitForLog(/Link node2:eth1 up[\s\S]*Link node2:eth1 dead[\s\S]*Link node2:eth1 up/, { timeoutMs: linkMs });
+    await node1.waitForLog(/Link node2:eth1 up[\s\S]*Link node2:eth1 dead[\s\S]*Link node2:eth1 up/, {
+      timeoutMs: linkMs,
+    });
     await cluster.expectOwner({ scenario: 'device removed and added', sinceMs, owner: 'node1', outageMs: 0 });
     expect(cluster.daemon('node1').running).toBe(true);
   });
@@ -89,7 +98,12 @@ requireLab()('a broken network', () => {
     await using cluster = await Cluster.create(twoLinks('auto_failback off'));
     await cluster.up();
     const sinceMs = await cluster.stop('node1');
-    await cluster.expectOwner({ scenario: 'stop of node1, auto_failback off', sinceMs, owner: 'node2', outageMs: handoverMs });
+    await cluster.expectOwner({
+      scenario: 'stop of node1, auto_failback off',
+      sinceMs,
+      owner: 'node2',
+      outageMs: handoverMs,
+    });
     await cluster.start('node1');
     await cluster.steady();
     await splitAndHeal(cluster, 'all cables cut, auto_failback off');

@@ -23,9 +23,21 @@ requireLab()('a fault in a thread', () => {
     const node1 = cluster.host('node1');
     await cluster.up(saboteur);
     const cases = [
-      { order: 'membership spin', reason: /Emergency Shutdown: membership died: .*hung/, end: { code: emergencyCode, signal: null } },
-      { order: 'medium throw', reason: /Emergency Shutdown: medium:\S+ died: .*sabotage/, end: { code: emergencyCode, signal: null } },
-      { order: 'resources exit', reason: /Emergency Shutdown: resources died/, end: { code: emergencyCode, signal: null } },
+      {
+        order: 'membership spin',
+        reason: /Emergency Shutdown: membership died: .*hung/,
+        end: { code: emergencyCode, signal: null },
+      },
+      {
+        order: 'medium throw',
+        reason: /Emergency Shutdown: medium:\S+ died: .*sabotage/,
+        end: { code: emergencyCode, signal: null },
+      },
+      {
+        order: 'resources exit',
+        reason: /Emergency Shutdown: resources died/,
+        end: { code: emergencyCode, signal: null },
+      },
       // The main thread is what a process ends itself with; without it only a signal is left.
       { order: 'main spin', reason: null, end: { code: null, signal: 'SIGKILL' as const } },
     ];

@@ -6,6 +6,7 @@ import type { MediumProtocol, MediumStatus } from '../../actors/medium.ts';
 import { createPulseBoard, PulseBoard } from '../../actors/pulse.ts';
 import type { AuthKeys } from '../../conf/settings.ts';
 import { openMedium } from '../../plugins/media/index.ts';
+import type { OpenMedium } from '../../plugins/media/medium.ts';
 import { type ChildSpec, ms } from '../../runtime/index.ts';
 import { encodeClassic } from '../../runtime/message/datagram.ts';
 import { field, getString } from '../../runtime/message/message.ts';
@@ -113,7 +114,13 @@ describe.skipIf(!hasNullModem)('a serial medium', () => {
     for (let seq = 1; seq <= 5; seq++) line.transmit(0, status('node1', seq, seq === 3 ? long : 'n/a'));
     line.transmit(1, status('node2', 9));
     await line.heard.count(6);
-    expect(line.story().filter((entry) => entry.endsWith('ttyB'))).toEqual(['1@ttyB', '2@ttyB', '3@ttyB', '4@ttyB', '5@ttyB']);
+    expect(line.story().filter((entry) => entry.endsWith('ttyB'))).toEqual([
+      '1@ttyB',
+      '2@ttyB',
+      '3@ttyB',
+      '4@ttyB',
+      '5@ttyB',
+    ]);
     expect(line.story()).toContain('9@ttyA');
     expect(line.heard.all.map(({ fields }) => getString(fields, 'ld'))).toContain(long);
     const { init } = line.ends[1];
@@ -153,7 +160,10 @@ describe.skipIf(!hasNullModem)('a serial medium', () => {
     line.transmit(0, status('node1', 2));
 
     await line.modem.plug();
-    await eventually(async () => !(await lost(0)) && !(await lost(1)), { what: 'both ends to be back', timeoutMs: 20_000 });
+    await eventually(async () => !(await lost(0)) && !(await lost(1)), {
+      what: 'both ends to be back',
+      timeoutMs: 20_000,
+    });
     line.transmit(0, status('node1', 3));
     await line.heard.count(2);
     expect(line.story()).toEqual(['1@ttyB', '3@ttyB']);
@@ -162,8 +172,7 @@ describe.skipIf(!hasNullModem)('a serial medium', () => {
   });
 
   it('that is killed with an open port leaves the process alive and the port free', async () => {
-    const modem = await NullModem.create();
-    await using _modem = modem;
+    await using modem = await NullModem.create();
     const spec = serialActor(modem.ends[0], join(modem.directory, 'log'));
     for (let life = 1; life <= 3; life++) {
       await using run = new Run({ children: [recorder, spec] });
@@ -176,10 +185,13 @@ describe.skipIf(!hasNullModem)('a serial medium', () => {
 
 describe.skipIf(!hasNullModem)('a port', () => {
   const handlers = { onDatagram: () => undefined, onError: () => undefined };
-  const open = (device: string, directory: string, log: string[] = []) =>
-    openMedium({ kind: 'serial', link: linkName(device), device, baud: 9_600, place }, handlers, (severity, text) => log.push(`${severity}: ${text}`), {
-      lockDirectory: directory,
-    });
+  const open = (device: string, directory: string, log: string[] = [], baud = 9_600): Promise<OpenMedium> =>
+    openMedium(
+      { kind: 'serial', link: linkName(device), device, baud, place },
+      handlers,
+      (severity, text) => log.push(`${severity}: ${text}`),
+      { lockDirectory: directory },
+    );
 
   it('has a lock file while it is open, and is refused while somebody else holds it', async () => {
     await using modem = await NullModem.create();
@@ -214,19 +226,27 @@ describe.skipIf(!hasNullModem)('a port', () => {
   it('that nobody reads from is flushed after 500 ms without progress, and works again when somebody does', async () => {
     await using modem = await NullModem.create();
     const log: string[] = [];
-    const medium = await open(modem.ends[0], modem.directory, log);
+    const medium = await open(modem.ends[0], modem.directory, log, 460_800);
     // Without a reader the wires take some ten kilobytes and then nothing.
-    const big = Buffer.alloc(4_000, 'x');
-    await eventually(
-      () => {
-        if ((medium.counters.line?.waiting ?? 0) < 2) medium.send(big);
-        return (medium.counters.line?.writeTimeouts ?? 0) > 0;
-      },
-      { what: 'a write timeout', timeoutMs: 60_000, intervalMs: 50 },
-    );
+    const message = Buffer.alloc(4_000, 'x');
+    const sendUntil = (what: string, done: () => boolean): Promise<boolean> =>
+      eventually(
+        () => {
+          if ((medium.counters.line?.waiting ?? 0) < 2) medium.send(message);
+          return done();
+        },
+        { what, timeoutMs: 25_000, intervalMs: 20 },
+      );
+    await sendUntil('a write timeout', () => medium.counters.line?.writeTimeouts === 1);
     expect(medium.counters.sendState).toMatchObject({ ok: false, errno: 'ETIMEDOUT' });
-    expect(log.at(-1)).toContain('TTY write timeout on');
+    expect(log.at(-1)).toBe(
+      `ERROR: TTY write timeout on [${modem.ends[0]}] (no connection or bad cable? [see documentation])`,
+    );
+    const reader = await open(modem.ends[1], join(modem.directory, 'none'), [], 460_800);
+    await sendUntil('the line to take messages again', () => medium.counters.sendState.ok);
+    expect(log.at(-1)).toMatch(/^info: serial .*: sending works again; \d+ messages were lost$/);
     await medium.close();
+    await reader.close();
   });
 
   it.each([

@@ -20,7 +20,7 @@ export interface StartOptions extends Directories {
  * V8 settings of the daemon: a small young generation keeps collections short and memory low. One background thread of V8 is
  * enough for code as small as ours; more would compete with the beating threads for two cores.
  */
-export const v8Flags: readonly string[] = ['--max-semi-space-size=1', '--v8-pool-size=1'];
+export const v8Flags: readonly string[] = ['--max-semi-space-size=1', '--v8-pool-size=1', '--single-threaded-gc'];
 
 /** The command line of the daemon process, and its environment. Also used by the demo. */
 export function daemonCommand(options: StartOptions): { file: string; args: string[]; env: NodeJS.ProcessEnv } {
