@@ -17,7 +17,7 @@ import { AdminServer, type OperatorRequest } from './api/admin.ts';
 import { createClients, step, viewClients } from './api/clients.core.ts';
 import { processStart } from './api/credentials.ts';
 import type { FifoItem } from './api/fifo.core.ts';
-import { makeFifo, readFifo } from './api/fifo.ts';
+import { type Fifo, makeFifo, readFifo } from './api/fifo.ts';
 import { clientSocketPath, fifoPath } from './api/paths.ts';
 import { PluginWatch } from './api/plugins.ts';
 import { ClientServer } from './api/server.ts';
@@ -78,8 +78,8 @@ interface ApiState {
   readonly plugins: PluginWatch;
   readonly socketPath: string;
   readonly log: Log;
-  readonly closeFifo: () => void;
-  /** Client messages that membership has not taken yet. */
+  readonly fifo: Fifo;
+  /** Messages of clients and scripts that membership has not taken yet. */
   unsent: number;
   /** Membership asked the clients to wait. */
   congested: boolean;
@@ -101,6 +101,7 @@ export default defineActor<ApiProtocol, ApiState>({
     const admin = new AdminServer({
       describe: () => describe(ctx, init),
       ask: (request) => ctx.emit(request),
+      confirmFencing: (node) => ctx.control<ResourcesProtocol['call']>('resources', askDeadlineMs).confirmFencing(node),
       enqueue: (fn) => ctx.enqueue(fn),
       failed: (error) => ctx.fail(error),
     });
@@ -122,14 +123,14 @@ export default defineActor<ApiProtocol, ApiState>({
       processStart,
       wallClockS: () => Math.floor(Date.now() / 1_000),
     });
-    const fifo = fifoPath(init.stateDir);
-    makeFifo(fifo);
-    const closeFifo = readFifo(
-      fifo,
+    const pathOfFifo = fifoPath(init.stateDir);
+    makeFifo(pathOfFifo);
+    const fifo = readFifo(
+      pathOfFifo,
       (item) => ctx.enqueue((state) => onFifo(ctx, state, item)),
       (error) => ctx.fail(error),
     );
-    ctx.onExit(closeFifo);
+    ctx.onExit(() => fifo.close());
     ctx.after(auditEveryMs, audit);
     function audit(state: ApiState): void {
       run(ctx, state, { type: 'audit' });
@@ -137,7 +138,7 @@ export default defineActor<ApiProtocol, ApiState>({
     }
     const socketPath = clientSocketPath(init.runDir);
     const plugins = new PluginWatch(init.plugins, ctx.clock.now());
-    return { admin, server, clients, plugins, socketPath, log, closeFifo, unsent: 0, congested: false };
+    return { admin, server, clients, plugins, socketPath, log, fifo, unsent: 0, congested: false };
   },
 
   async onCast(ctx, state, message) {
@@ -182,7 +183,7 @@ export default defineActor<ApiProtocol, ApiState>({
   },
 
   async stop(ctx, state) {
-    state.closeFifo();
+    state.fifo.close();
     await state.server.shutdown();
     // The MCP stops us first, when every resource is released.
     await state.admin.shutdown(nodeEvent({ event: 'stopped' }, ctx.clock.now()));
@@ -209,9 +210,7 @@ function perform(ctx: Context, state: ApiState, effect: ClientsEffect): void {
       state.server.close(effect.connection);
       return;
     case 'send':
-      state.unsent += 1;
-      ctx.ref<MembershipCast>('membership').cast({ type: 'send', fields: effect.fields, fromClient: true });
-      throttle(state);
+      send(ctx, state, effect.fields);
       return;
     case 'signal':
       signal(effect.pid, effect.signal);
@@ -246,8 +245,16 @@ function signal(pid: number, number: number): void {
   }
 }
 
+function send(ctx: Context, state: ApiState, fields: FieldList): void {
+  state.unsent += 1;
+  ctx.ref<MembershipCast>('membership').cast({ type: 'send', fields, fromClient: true });
+  throttle(state);
+}
+
 function throttle(state: ApiState): void {
   state.server.pause(state.congested || state.unsent >= maxUnsent);
+  // Scripts speak for the daemon, which is never held back; but they wait until it has listened.
+  state.fifo.pause(state.unsent >= maxUnsent);
 }
 
 function onFifo(ctx: Context, state: ApiState, item: FifoItem): void {
@@ -256,7 +263,7 @@ function onFifo(ctx: Context, state: ApiState, item: FifoItem): void {
   } else if (getString(item.fields, 't') === undefined) {
     state.log.write('ERROR', 'Invalid message in send_cluster_msg');
   } else {
-    ctx.ref<MembershipCast>('membership').cast({ type: 'send', fields: item.fields });
+    send(ctx, state, item.fields);
   }
 }
 

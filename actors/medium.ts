@@ -100,13 +100,16 @@ export default defineActor<MediumProtocol, MediumState>({
     state.open = await openMedium(init.spec, { onDatagram, onError: (error) => ctx.fail(error) }, (severity, text) =>
       log.write(severity, `glib: ${text}`),
     );
+    offerSockets(ctx, state);
     return state;
   },
 
-  onCast(_ctx, state, message) {
+  onCast(ctx, state, message) {
     switch (message.type) {
       case 'transmit':
+        // Membership sends through our sockets itself; what comes here is what failed there.
         state.open?.send(message.bytes);
+        if (state.open?.counters.sendState.ok === true) offerSockets(ctx, state);
         return;
       case 'keys':
         state.keys = message.keys;
@@ -133,6 +136,11 @@ export default defineActor<MediumProtocol, MediumState>({
     state.log.close();
   },
 });
+
+function offerSockets(ctx: ActorContext<MediumProtocol, MediumState>, state: MediumState): void {
+  const sockets = state.open?.sockets?.();
+  if (sockets !== undefined) ctx.ref<MembershipCast>('membership').cast({ type: 'sockets', medium: ctx.id, sockets });
+}
 
 /** The message in a datagram when it is one of ours; otherwise it is counted and, now and then, complained about. */
 function accept(

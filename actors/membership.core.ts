@@ -82,6 +82,11 @@ export function nextDeadlineMs(state: MembershipState): Ms {
   return ms(state.dueMs);
 }
 
+/** Whether the next deadline is the end of somebody's silence, and not a tick of our own. */
+export function awaitsVerdict(state: MembershipState): boolean {
+  return state.dueIsVerdict;
+}
+
 /**
  * Takes one input. The state is changed **in place** (one packet allocates no new state); the effects are to be carried out in order.
  *
@@ -192,11 +197,13 @@ function directory(state: MembershipState): Directory {
 }
 
 function nextDueMs(state: MembershipState, nowMs: Ms): number {
-  return Math.min(
+  const ownMs = Math.min(
     state.nextKeepaliveMs,
     state.settleAtMs ?? Number.POSITIVE_INFINITY,
     state.nextAskMs ?? Number.POSITIVE_INFINITY,
     nextRequestMs(state),
-    nextSilenceMs(state, nowMs),
   );
+  const verdictMs = nextSilenceMs(state, nowMs);
+  state.dueIsVerdict = verdictMs < ownMs;
+  return Math.min(ownMs, verdictMs);
 }

@@ -2,7 +2,8 @@
  * Membership on its thread: timers, randomness, bytes and messages around the pure core in `membership/`.
  *
  * The way of a packet: medium → here → core → subscribers. The way of a heartbeat: the core composes, this file signs once for datagrams (and
- * once for serial lines) and casts the same bytes to every medium; then the ping hosts are asked.
+ * once for serial lines) and sends the same bytes over every medium: through the sockets that datagram media have offered, else by the
+ * medium's own thread; then the ping hosts are asked.
  */
 import { readFileSync } from 'node:fs';
 import type { AuthKeys, Settings } from '../conf/settings.ts';
@@ -19,6 +20,7 @@ import { openSyslog } from '../runtime/sys/syslog.ts';
 import { assertNever, type LinkName, type Ms, type NodeName } from '../runtime/units.ts';
 import { observations } from './membership/observe.ts';
 import {
+  awaitsVerdict,
   configFromSettings,
   createMembership,
   describe,
@@ -29,6 +31,7 @@ import {
   nextDeadlineMs,
   step,
 } from './membership.core.ts';
+import { Outlets } from './outlets.ts';
 import type { ClientsCast, MediumCast, MembershipCast, MembershipEvent, PingCast } from './protocols.ts';
 import { PulseBoard, type PulseBoardShape } from './pulse.ts';
 
@@ -60,6 +63,7 @@ interface ShellState {
   readonly realtime: RealtimeOutcome | null;
   readonly msgFmt: Settings['msgFmt'];
   readonly compressOverBytes: number | null;
+  readonly outlets: Outlets;
   keys: AuthKeys;
   /** Classes of messages that clients want to see beside the delivered ones. */
   observed: number;
@@ -95,6 +99,7 @@ export default defineActor<MembershipProtocol, ShellState>({
       realtime: init.realtimePriority === null ? null : setRealtime(init.realtimePriority),
       msgFmt: init.settings.msgFmt,
       compressOverBytes: traditional ? thresholdKb * 1_024 : null,
+      outlets: new Outlets(),
       keys: init.keys,
       observed: 0,
       timer: null,
@@ -118,6 +123,9 @@ export default defineActor<MembershipProtocol, ShellState>({
       case 'keys':
         state.keys = message.keys;
         return;
+      case 'sockets':
+        state.outlets.offer(message.medium, message.sockets);
+        return;
       case 'observe':
         state.observed = message.mask;
         return;
@@ -132,6 +140,7 @@ export default defineActor<MembershipProtocol, ShellState>({
 
   stop(_ctx, state) {
     state.timer?.cancel();
+    state.outlets.close();
     state.log.close();
   },
 });
@@ -157,7 +166,8 @@ function arm(ctx: Context, state: ShellState): void {
       current.timer = null;
       run(ctx, current, { type: 'tick' });
     },
-    { accuracy: 'precise' },
+    // A verdict is due to the point, and rarely; a tick comes all the time and may be late by the time of a wake-up.
+    { accuracy: awaitsVerdict(state.core) ? 'exact' : 'precise' },
   );
 }
 
@@ -176,7 +186,7 @@ function perform(ctx: Context, state: ShellState, effect: Effect): void {
       ctx.emit({ type: 'restart-needed', reason: effect.reason, node: effect.node, afterMs: effect.afterMs });
       return;
     case 'drain':
-      drain(ctx);
+      drain(ctx, state);
       return;
     case 'flow-control':
       tellClients(ctx, { type: 'clients-paused', paused: effect.paused });
@@ -195,6 +205,7 @@ function transmit(ctx: Context, state: ShellState, message: Extract<Effect, { ty
   let datagram: Uint8Array | null = null;
   let line: Uint8Array | null | undefined;
   for (const medium of ctx.refs<MediumCast>('medium:')) {
+    if (!medium.up) state.outlets.forget(medium.id);
     if (medium.id.startsWith(serialMediumPrefix)) {
       line ??= encodeLine(state, fields);
       if (line !== null) medium.cast({ type: 'transmit', bytes: line });
@@ -204,7 +215,7 @@ function transmit(ctx: Context, state: ShellState, message: Extract<Effect, { ty
         keys: state.keys,
         ...(state.compressOverBytes === null ? {} : { compressOverBytes: state.compressOverBytes }),
       });
-      medium.cast({ type: 'transmit', bytes: datagram });
+      if (!state.outlets.send(medium.id, datagram)) medium.cast({ type: 'transmit', bytes: datagram });
     }
   }
   if (message.messageType !== 'status' || message.resent) return;
@@ -236,14 +247,25 @@ function subscribers(ctx: Context): readonly ActorRef<MembershipEvent>[] {
 }
 
 /**
- * Lets every packet that the media have handed over arrive, then says so to the core.
+ * Lets every packet that has arrived at this machine come in, then says so to the core.
  *
- * Two turns of the event loop do it: ports are read in its poll phase, which lies between them. What a medium has only stamped by
- * then is on the pulse board, which the core reads itself.
+ * First the media: one that has not taken what waits in its socket is waited for, since its thread may have stood still, but no longer than a
+ * keepalive time (a medium that hangs is the MCP's business). Then what they have cast to us: two turns of the event loop, since ports are
+ * read in its poll phase, which lies between them. What a medium has stamped by then is on the pulse board, which the core reads itself.
  */
-function drain(ctx: Context): void {
-  const untilMs = ctx.clock.now();
-  setImmediate(() => setImmediate(() => ctx.enqueue((state) => run(ctx, state, { type: 'drained', untilMs }))));
+function drain(ctx: Context, state: ShellState): void {
+  const patienceUntilMs = ctx.clock.now() + state.core.config.keepaliveMs;
+  const wait = (): void => {
+    const nowMs = ctx.clock.now();
+    if (!state.outlets.settled && nowMs < patienceUntilMs) {
+      setImmediate(wait);
+      return;
+    }
+    setImmediate(() =>
+      setImmediate(() => ctx.enqueue((current) => run(ctx, current, { type: 'drained', untilMs: nowMs }))),
+    );
+  };
+  wait();
 }
 
 /** The text of /proc/loadavg, `n/a` where there is none. */

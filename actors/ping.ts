@@ -13,7 +13,6 @@ import { MediumError, SystemCallError } from '../runtime/errors.ts';
 import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
 import { decodeDatagram, encodeDatagram } from '../runtime/message/datagram.ts';
 import type { Protocol } from '../runtime/protocol.ts';
-import { DescriptorSlots } from '../runtime/sys/descriptor-slots.ts';
 import type { IcmpFamily } from '../runtime/sys/icmp.core.ts';
 import { type EchoReply, type IcmpSocket, openIcmpSocket } from '../runtime/sys/icmp.ts';
 import { libc } from '../runtime/sys/libc.ts';
@@ -69,8 +68,6 @@ export interface PingProtocol extends Protocol {
     readonly log: LogTarget;
     /** ha.cf `log_badpack`. */
     readonly logBadPackets: boolean;
-    /** Two slots of runtime/sys/descriptor-slots.ts, kept from incarnation to incarnation. */
-    readonly descriptors: SharedArrayBuffer;
   };
   readonly cast: PingCast;
   readonly call: { describe(): PingStatus };
@@ -101,7 +98,6 @@ interface Medium {
 interface PingState {
   readonly media: readonly Medium[];
   readonly sockets: Map<IcmpFamily, IcmpSocket>;
-  readonly slots: DescriptorSlots;
   readonly board: PulseBoard;
   readonly log: Log;
   readonly realtime: RealtimeOutcome | null;
@@ -118,18 +114,13 @@ const resolveAgainMs = ms(10_000);
 /** A flood of bad replies must not become a flood of lines: at most one line in this time [ms]. */
 const complainEveryMs = 10_000;
 
-const slotOf = (family: IcmpFamily): number => (family === 4 ? 0 : 1);
-
 export default defineActor<PingProtocol, PingState>({
   start(ctx, init) {
     const log = openLog(init.log, openSyslog);
     const board = new PulseBoard(init.pulse);
-    const slots = new DescriptorSlots(init.descriptors);
-    slots.closeLeftovers();
     const state: PingState = {
       media: init.specs.map((spec) => openTrack(spec, board)),
       sockets: new Map(),
-      slots,
       board,
       log,
       realtime: init.realtimePriority === null ? null : setRealtime(init.realtimePriority),
@@ -225,7 +216,6 @@ function openSocket(ctx: Context, state: PingState, medium: Medium): void {
           }),
         ),
     });
-    state.slots.note(slotOf(family), socket.fd);
     state.sockets.set(family, socket);
   } catch (error) {
     if (!(error instanceof SystemCallError)) throw error;
@@ -236,10 +226,7 @@ function openSocket(ctx: Context, state: PingState, medium: Medium): void {
 }
 
 function closeSockets(state: PingState): void {
-  for (const [family, socket] of state.sockets) {
-    state.slots.forget(slotOf(family));
-    socket.close();
-  }
+  for (const socket of state.sockets.values()) socket.close();
   state.sockets.clear();
 }
 

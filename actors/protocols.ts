@@ -2,6 +2,7 @@
  * What the core actors say to each other: one union of casts for each receiver. All of it is structured-clone safe plain data.
  */
 import type { AuthKeys } from '../conf/settings.ts';
+import type { MediumSockets } from '../plugins/media/medium.ts';
 import type { FieldList } from '../runtime/message/message.ts';
 import type { LinkName, Ms, NodeName } from '../runtime/units.ts';
 
@@ -37,6 +38,8 @@ export type MembershipCast =
   | { readonly type: 'observe'; readonly mask: number }
   /** From the MCP: the node leaves on purpose; advertise nothing new, keep beating until stopped. */
   | { readonly type: 'leaving' }
+  /** From a datagram medium, which `medium` names: its sockets, to be sent through without its thread (see outlets.ts). */
+  | { readonly type: 'sockets'; readonly medium: string; readonly sockets: MediumSockets }
   /** authkeys was read again: sign with the selected key from now on. */
   | { readonly type: 'keys'; readonly keys: AuthKeys };
 

@@ -15,24 +15,31 @@ import { commandOf } from '../plugins/agents/programs.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
 import { SystemClock, type Timer } from '../runtime/clock.ts';
 import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
+import { writeLater } from '../runtime/log-later.ts';
 import type { Protocol } from '../runtime/protocol.ts';
 import { formatIpv4 } from '../runtime/sys/ipv4.ts';
 import { formatIpv6 } from '../runtime/sys/ipv6.ts';
 import { listLinks } from '../runtime/sys/netlink.ts';
+import { NetworkView } from '../runtime/sys/network-view.ts';
+import { setRealtime } from '../runtime/sys/realtime.ts';
 import { openSyslog } from '../runtime/sys/syslog.ts';
 import { assertNever, linkName } from '../runtime/units.ts';
 import type { ApiCast, OperatorSet } from './api.ts';
 import type { Happening } from './events.ts';
+import { devicesOf } from './fencing/devices.ts';
+import { Fencer } from './fencing/fencer.ts';
+import type { FencingView } from './fencing/types.ts';
 import { GuardianClient } from './guardian/client.ts';
 import type { MembershipCast, MembershipEvent, ResourcesCast } from './protocols.ts';
 import { initialResources, nextDeadlineMs, step, viewResources } from './resources/core.ts';
 import { type OperationResult, ResourceEngine } from './resources/engine.ts';
 import { scriptEnvironment } from './resources/environment.ts';
-import { Hooks } from './resources/hooks.ts';
-import { hookEvent } from './resources/hooks.core.ts';
-import { Monitor } from './resources/monitor.ts';
 import { type Holding, parseSet, parseTakeoverSet } from './resources/holdings.ts';
+import { hookEvent } from './resources/hooks.core.ts';
+import { Hooks } from './resources/hooks.ts';
 import { locate, type Target } from './resources/locate.ts';
+import { stonithMessage } from './resources/messages.ts';
+import { Monitor } from './resources/monitor.ts';
 import type { ResourcesEffect, ResourcesInput, ResourcesState } from './resources/types.ts';
 
 export interface ResourcesProtocol extends Protocol {
@@ -40,13 +47,19 @@ export interface ResourcesProtocol extends Protocol {
     readonly settings: Settings;
     readonly stateDir: string;
     readonly runDir: string;
+    /** SCHED_RR priority: a takeover must not wait for ordinary work. No script runs on this thread. Null = ordinary scheduling. */
+    readonly realtimePriority: number | null;
     readonly log: LogTarget;
   };
   readonly cast:
     | ResourcesCast
     /** From the MCP. `request` names it in the casts `operator` to api. */
     | { readonly type: 'standby' | 'takeover'; readonly set: OperatorSet; readonly request: number };
-  readonly call: { describe(): ResourcesDescription };
+  readonly call: {
+    describe(): ResourcesDescription;
+    /** An operator says that this node, which is being fenced, is switched off. */
+    confirmFencing(node: string): { readonly ok: boolean; readonly text: string };
+  };
   /** Everything is given up, but for the groups in `stuck`, which could not be stopped. */
   readonly emit: { readonly type: 'released'; readonly stuck: readonly string[] };
 }
@@ -65,6 +78,8 @@ export interface ResourcesDescription {
     readonly running: boolean;
     readonly activity: string;
   }[];
+  /** The fencing devices, and the node that is waited for. */
+  readonly fencing: FencingView;
   /** Process id of the guardian. */
   readonly guardian: number | null;
 }
@@ -78,6 +93,7 @@ interface ShellState {
   readonly conflicts: ConflictWatch;
   readonly hooks: Hooks;
   readonly monitor: Monitor | null;
+  readonly fencer: Fencer;
   readonly settings: Settings;
   /** Our own status word, for the environment of hooks. */
   ownStatus: string;
@@ -98,8 +114,12 @@ interface AddressAgents {
 const longestAddressGraceMs = 1_000;
 
 export default defineActor<ResourcesProtocol, ShellState>({
-  async start(ctx, { settings, stateDir, log: target }) {
-    const log = openLog(target, openSyslog);
+  async start(ctx, { settings, stateDir, realtimePriority, log: target }) {
+    const log = writeLater(openLog(target, openSyslog));
+    ctx.onExit(() => log.flush());
+    const realtime = realtimePriority === null ? null : setRealtime(realtimePriority);
+    if (realtime !== null && !realtime.granted)
+      log.write('WARN', `resources: no real-time scheduling: ${realtime.reason}`);
     const environment = scriptEnvironment(settings, process.env);
     const guardian = new GuardianClient({
       mode: settings.guardian,
@@ -125,9 +145,11 @@ export default defineActor<ResourcesProtocol, ShellState>({
       },
       onTrouble: (text) => log.write('WARN', text),
     });
-    const agents = addressAgents(scriptLog, conflicts);
+    const network = new NetworkView();
+    ctx.onExit(() => network.close());
+    const agents = addressAgents(network, scriptLog, conflicts);
     // Their words would fill the log, one line each round.
-    const silent = addressAgents(() => undefined, null);
+    const silent = addressAgents(network, () => undefined, null);
     const engine = new ResourceEngine({
       groups,
       locate: (resource) => locate(resource, { configDir: settings.configDir, timeoutMs: settings.resourceTimeoutMs }),
@@ -167,8 +189,23 @@ export default defineActor<ResourcesProtocol, ShellState>({
             log: (severity, text) => log.write(severity, text),
             broken: (error) => ctx.fail(error),
           });
+    const devices = settings.managesResources ? devicesOf(settings.stonith, settings.nodes) : [];
+    const fencer = new Fencer({
+      devices,
+      partner: settings.nodes.find((node) => node.type === 'normal' && node.name !== settings.self)?.name ?? null,
+      timeoutMs: settings.stonithTimeoutMs,
+      run: (command, timeoutMs, options) => guardian.run(command, timeoutMs, options),
+      now: () => ctx.clock.now(),
+      at: (instantMs, fn) => ctx.at(instantMs, () => fn()),
+      enqueue: (fn) => ctx.enqueue(() => fn()),
+      log: (severity, text) => log.write(severity, text),
+      event: (happening, atMs) => tell(ctx, happening, atMs),
+      tell: (node, result) =>
+        ctx.ref<MembershipCast>('membership').cast({ type: 'send', fields: stonithMessage(node, result) }),
+      fenced: (node, by) => run(ctx, state, { type: 'fenced', node, by }),
+    });
     const state: ShellState = {
-      core: initialResources({ ...settings, groups }),
+      core: initialResources({ ...settings, groups, fences: devices.length > 0 }),
       engine,
       guardian,
       log,
@@ -176,6 +213,7 @@ export default defineActor<ResourcesProtocol, ShellState>({
       conflicts,
       hooks,
       monitor,
+      fencer,
       settings,
       ownStatus: 'up',
       timer: null,
@@ -201,6 +239,7 @@ export default defineActor<ResourcesProtocol, ShellState>({
         return;
       default:
         run(ctx, state, message);
+        if (message.type === 'comm-up') state.fencer.take(message);
         // After what the event means for resources.
         callHooks(state, message);
     }
@@ -215,14 +254,18 @@ export default defineActor<ResourcesProtocol, ShellState>({
         otherHolding: view.otherHolding,
         rebootRequired: view.stuck,
         groups: view.groups.map(({ owner, resources, running, activity }) => ({ owner, resources, running, activity })),
+        fencing: state.fencer.view(),
         guardian: state.guardian.pid ?? null,
       };
     },
+    confirmFencing: (ctx, _state, node) =>
+      new Promise((resolve) => ctx.enqueue((state) => resolve(state.fencer.confirm(node)))),
   },
 
   async stop(_ctx, state) {
     state.timer?.cancel();
     state.monitor?.close();
+    state.fencer.close();
     state.conflicts.close();
     for (const agent of Object.values(state.agents)) agent.close();
     await state.guardian.bye();
@@ -256,6 +299,12 @@ function perform(ctx: Context, state: ShellState, effect: ResourcesEffect): void
     case 'event':
       tell(ctx, effect.happening, effect.atMs);
       return;
+    case 'fence':
+      state.fencer.take(effect);
+      return;
+    case 'cancel-fencing':
+      state.fencer.take({ type: 'cancel', why: effect.why });
+      return;
     case 'operator':
       for (const api of ctx.refs<ApiCast>('api')) api.cast(effect);
       return;
@@ -285,8 +334,13 @@ function tell(ctx: Context, happening: Happening, atMs: number): void {
 }
 
 /** The built-in agents; an address that is taken is looked after by `conflicts`. */
-function addressAgents(log: (tag: string, line: string) => void, conflicts: ConflictWatch | null): AddressAgents {
+function addressAgents(
+  network: NetworkView,
+  log: (tag: string, line: string) => void,
+  conflicts: ConflictWatch | null,
+): AddressAgents {
   const watched = {
+    system: network,
     log,
     onTaken: (...[address, link]: Parameters<ConflictWatch['watch4']>) => conflicts?.watch4(address, link),
     onReleased: (address: Parameters<ConflictWatch['watch4']>[0]) => conflicts?.forget(formatIpv4(address)),

@@ -9,7 +9,6 @@ import { isHostedSpec } from '../plugins/media/index.ts';
 import type { LogTarget } from '../runtime/log.ts';
 import { sibling } from '../runtime/module-url.ts';
 import type { ChildSpec } from '../runtime/supervisor.ts';
-import { createDescriptorSlots } from '../runtime/sys/descriptor-slots.ts';
 import { defaultRealtimePriority } from '../runtime/sys/realtime.ts';
 import { type Ms, ms } from '../runtime/units.ts';
 import { clientSocketPath } from './api/paths.ts';
@@ -120,7 +119,6 @@ export function nodeTree(options: TreeOptions): Tree {
             realtimePriority: priority,
             log,
             logBadPackets: settings.log.logBadPackets,
-            descriptors: createDescriptorSlots(2),
           },
           refs: ['membership'],
           mailbox: { capacity: 256, overflow: { 'status-sent': 'drop-oldest', keys: 'fail' } },
@@ -147,7 +145,7 @@ export function nodeTree(options: TreeOptions): Tree {
     id: 'resources',
     hangMs: ordinaryHangMs,
     module: sibling(import.meta.url, './resources.ts'),
-    init: { settings, stateDir: options.stateDir, runDir: options.runDir, log },
+    init: { settings, stateDir: options.stateDir, runDir: options.runDir, realtimePriority: priority, log },
     refs: ['membership', 'api'],
     shutdownMs: ms(2_000),
     mailbox: { capacity: 4_096, held: 4_096, otherwise: 'fail' },

@@ -1,6 +1,7 @@
 /**
- * The words for IPv4 addresses in haresources: `ip[/bits[/interface[:label]][/broadcast]]`.
+ * The words for addresses in haresources: `ip[/bits[/interface[:label]][/broadcast]]`, and for IPv6 `ip[/bits[/interface]]`.
  */
+import { isIPv6 } from 'node:net';
 import { parseIpv4, prefixLengthOf } from '../runtime/sys/ipv4.ts';
 import { parseCount } from './values.ts';
 
@@ -37,6 +38,22 @@ export function addressProblem(
   if (!interfaceExists(device))
     return { message: `there is no interface ${device} on this machine`, hint: 'see `ip address`' };
   return null;
+}
+
+/** Says what is wrong with the argument of IPv6addr, or null. */
+export function address6Problem(text: string, interfaceExists: (name: string) => boolean): AddressProblem | null {
+  const hint = 'write 2001:db8::10, 2001:db8::10/64 or 2001:db8::10/64/eth0';
+  const [ip = '', bits, device, ...more] = text.split('/');
+  if (!isIPv6(ip) || ip.includes('%'))
+    return { message: ip === '' ? 'the address is missing' : `${ip} is no IPv6 address`, hint };
+  if (more.length > 0) return { message: `${text} has too many parts`, hint };
+  if (bits !== undefined && parseCount(bits, 1, 128) === null)
+    return { message: `${bits} is no prefix length of 1 to 128 bits`, hint };
+  if (device !== undefined && !interfaceExists(device))
+    return { message: `there is no interface ${device} on this machine`, hint: 'see `ip address`' };
+  return device === undefined && /^fe[89ab]/i.test(ip)
+    ? { message: `${ip} is link-local and needs an interface`, hint: `write ${ip}/64/eth0` }
+    : null;
 }
 
 function isMask(text: string): boolean {

@@ -1,8 +1,10 @@
 /**
  * The reader of haresources: the node check of the daemon, then the groups as Heartbeat's scripts read them.
  */
+import { isIPv6 } from 'node:net';
 import type { NodeName } from '../runtime/units.ts';
-import { addressProblem } from './address.ts';
+import { address6Problem, addressProblem } from './address.ts';
+import { agentProblem, isOwnForm } from './agents.ts';
 import { type Position, Report, unreadable, wholeFile } from './diagnostics.ts';
 import { cutName } from './nodes.ts';
 import type { GroupSpec, ResourceSpec } from './settings.ts';
@@ -16,7 +18,13 @@ const maxLineBytes = 5118;
 const unlimited = Number.MAX_SAFE_INTEGER;
 
 /** Agents that are part of Systole. */
-const builtInAgents = new Set(['IPaddr', 'IPaddr2']);
+const builtInAgents = new Set(['IPaddr', 'IPaddr2', 'IPv6addr']);
+
+/**
+ * A bare word that begins with an IPv6 address stands for IPv6addr::word. One with double colons only could be a script and its argument
+ * (`db::1`), so that it must be written in full.
+ */
+const isAddress6 = (word: string): boolean => /(?<!:):(?!:)/.test(word) && isIPv6(word.split('/', 1)[0] ?? '');
 
 /** A bare word of this shape stands for IPaddr::word: as a shell pattern, [0-9]*.[0-9]*.[0-9]*.[0-9]*. */
 const addressShape = /^[0-9].*\.[0-9].*\.[0-9].*\.[0-9]/s;
@@ -186,9 +194,10 @@ function readGroup(line: LogicalLine, file: string, report: Report): Group | nul
   };
 }
 
-/** Takes a resource word apart: an address stands for `IPaddr::address`, else `script::argument::argument`. */
+/** Takes a resource word apart: an address stands for `IPaddr::address` or `IPv6addr::address`, else `script::argument::argument`. */
 export function readResource(word: string): ResourceSpec {
   if (addressShape.test(word)) return { word, script: 'IPaddr', args: [word] };
+  if (isAddress6(word)) return { word, script: 'IPv6addr', args: [word] };
   const [script = '', ...args] = word.split('::');
   return { word, script, args };
 }
@@ -255,12 +264,15 @@ function checkResources(groups: readonly Group[], source: HaresourcesSource, rep
       if (word === undefined) continue;
       const position = positionOf(word, spec.place.file);
       if (builtInAgents.has(resource.script)) {
-        const problem = addressProblem(
-          resource.args[0] ?? '',
-          resource.script === 'IPaddr2',
-          (name) => source.system.networkInterface(name) !== null,
-        );
+        const exists = (name: string): boolean => source.system.networkInterface(name) !== null;
+        const problem =
+          resource.script === 'IPv6addr'
+            ? address6Problem(resource.args.join('::'), exists)
+            : addressProblem(resource.args[0] ?? '', resource.script === 'IPaddr2', exists);
         if (problem !== null) report.add(position, { severity: 'warning', code: 'HB_CONFIG_VALUE', ...problem });
+      } else if (isOwnForm(resource.script)) {
+        const problem = agentProblem(resource, source.system);
+        if (problem !== null) report.add(position, { severity: 'warning', code: 'HB_CONFIG_UNKNOWN', ...problem });
       } else if (!checkedScripts.has(resource.script)) {
         checkedScripts.add(resource.script);
         checkScript(resource.script, source, position, report);

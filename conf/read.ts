@@ -3,7 +3,7 @@
  *
  * ```ts
  * const { settings, authKeys, diagnostics } = readConfiguration({ configDir: '/etc/ha.d', hostname: hostname(), system: realSystem() });
- * if (settings === null || authKeys === null) process.exitCode = exitNotConfigured;
+ * if (settings === null || authKeys === null) process.exitCode = 6;
  * ```
  */
 import type { NodeName } from '../runtime/units.ts';
@@ -20,9 +20,6 @@ import type { AuthKeys, ClusterNode, GroupSpec, Settings } from './settings.ts';
 import type { System } from './system.ts';
 import { splitLines } from './text.ts';
 import { formatMs } from './time.ts';
-
-/** Heartbeat's exit code for every configuration error. */
-export const exitNotConfigured = 6;
 
 export interface ConfigurationOptions {
   /** Directory of the files, usually /etc/ha.d; a slash at its end means nothing. */

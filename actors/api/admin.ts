@@ -21,12 +21,14 @@ export type OperatorRequest =
 
 const request = v.object({
   id: v.number(),
-  method: v.picklist(['status', 'events', 'stop', 'reload', 'standby', 'takeover']),
+  method: v.picklist(['status', 'events', 'stop', 'reload', 'standby', 'takeover', 'fence-confirm']),
   params: v.optional(
     v.looseObject({
       set: v.optional(v.picklist(['all', 'foreign', 'local', 'failback'])),
       /** standby, takeover: answer at the end, not when it has begun. */
       wait: v.optional(v.boolean()),
+      /** fence-confirm: the node that is switched off. */
+      node: v.optional(v.string()),
     }),
     {},
   ),
@@ -41,6 +43,8 @@ export interface AdminHooks {
   /** The status of the node: `systole status --json` prints it as it is. */
   describe(): Promise<object>;
   ask(request: OperatorRequest): void;
+  /** An operator's word that a node which is being fenced is switched off. */
+  confirmFencing(node: string): Promise<{ readonly ok: boolean; readonly text: string }>;
   /** Runs in turn with the actor's messages. */
   enqueue(fn: () => void): void;
   failed(error: Error): void;
@@ -180,6 +184,16 @@ export class AdminServer {
         this.#requests += 1;
         this.#operators.set(this.#requests, { socket, id, wait: params.wait ?? false });
         this.#hooks.ask({ type: `${method}-requested`, set: params.set ?? 'all', request: this.#requests });
+        return;
+      case 'fence-confirm':
+        void this.#hooks.confirmFencing(params.node ?? '').then(
+          ({ ok, text }) =>
+            answer(socket, id, ok ? { result: { text } } : { error: { code: 'HB_FENCE_CONFIRM', message: text } }),
+          (error: unknown) =>
+            answer(socket, id, {
+              error: { code: 'HB_FENCE_CONFIRM', message: error instanceof Error ? error.message : String(error) },
+            }),
+        );
         return;
       default:
         assertNever(method);

@@ -10,7 +10,7 @@ export interface Credentials {
   readonly gid: number;
 }
 
-export type AuthorizationFailure = 'no default client auth' | 'apiauth anon missing' | 'client failed authorization';
+type AuthorizationFailure = 'no default client auth' | 'apiauth anon missing' | 'client failed authorization';
 
 /**
  * @param clientName the name of a named client, null for a casual one (entry `anon`)

@@ -252,7 +252,7 @@ function deadNotice(turn: Turn, node: string, ping: boolean): FieldList {
  *
  * @param gone nobody is there to be told or disconnected any more
  */
-export function remove(turn: Turn, connection: Connection, info: string, gone = false): void {
+function remove(turn: Turn, connection: Connection, info: string, gone = false): void {
   const { state, out } = turn;
   const { client } = connection;
   state.connections.delete(connection.id);

@@ -23,18 +23,19 @@ const netstringClosing = Buffer.from('%%%');
 export class FifoReader {
   #held: Buffer = Buffer.alloc(0);
 
-  push(chunk: Uint8Array): FifoItem[] {
+  push(chunk: Uint8Array): void {
     this.#held = Buffer.concat([this.#held, chunk]);
-    const items: FifoItem[] = [];
-    for (let next = this.#next(); next !== null; next = this.#next()) items.push(next);
-    if (this.#held.length >= maxMessageBytes) {
-      this.#held = Buffer.alloc(0);
-      items.push({ type: 'lost', reason: `a message of more than ${maxMessageBytes} bytes` });
-    }
-    return items;
   }
 
-  #next(): FifoItem | null {
+  /** The next message; null when none is complete. One at a time, so that a reader may stop in the middle and go on later. */
+  next(): FifoItem | null {
+    const item = this.#find();
+    if (item !== null || this.#held.length < maxMessageBytes) return item;
+    this.#held = Buffer.alloc(0);
+    return { type: 'lost', reason: `a message of more than ${maxMessageBytes} bytes` };
+  }
+
+  #find(): FifoItem | null {
     for (;;) {
       const end = this.#held.indexOf(lineFeed);
       if (end < 0) return null;

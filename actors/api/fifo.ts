@@ -20,18 +20,21 @@ export function makeFifo(path: string): void {
   chmodSync(path, mode);
 }
 
+/** The open FIFO. */
+export interface Fifo {
+  /** While paused nothing is read, and writers wait. */
+  pause(paused: boolean): void;
+  /** Ends the reading; the FIFO stays, and its writers block from then on. */
+  close(): void;
+}
+
 /**
  * Reads messages until closed.
  *
  * @param onItem called from the event loop
  * @param onFailure the FIFO cannot be read any more
- * @returns ends the reading; the FIFO stays, and its writers block from then on
  */
-export function readFifo(
-  path: string,
-  onItem: (item: FifoItem) => void,
-  onFailure: (error: Error) => void,
-): () => void {
+export function readFifo(path: string, onItem: (item: FifoItem) => void, onFailure: (error: Error) => void): Fifo {
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   let socket: Socket;
   try {
@@ -41,10 +44,33 @@ export function readFifo(
     throw error;
   }
   const reader = new FifoReader();
+  let paused = false;
+  const read = (): void => {
+    while (!paused) {
+      const item = reader.next();
+      if (item === null) return;
+      onItem(item);
+    }
+  };
   socket.on('data', (chunk) => {
     if (typeof chunk === 'string') return;
-    for (const item of reader.push(chunk)) onItem(item);
+    reader.push(chunk);
+    read();
   });
   socket.on('error', onFailure);
-  return () => socket.destroy();
+  return {
+    pause: (wanted) => {
+      if (wanted === paused) return;
+      paused = wanted;
+      if (paused) socket.pause();
+      else {
+        socket.resume();
+        read();
+      }
+    },
+    close: () => {
+      paused = true;
+      socket.destroy();
+    },
+  };
 }

@@ -1,7 +1,8 @@
 /**
  * Devices of cluster-glue: `stonith -t TYPE -F FILE -T reset NODE`. All its types work so, built-in ones and `external/…` plugins.
  *
- * The parameters of a `stonith_host` line are given as the file /dev/stdin: the command reads a file with the syntax of the line. What it
+ * The parameters of a `stonith_host` line are given as the file /dev/stdin: the command reads a file with the syntax of the line. It opens
+ * that file anew, which no socket allows, and a socket is what Node gives a child as its input: `cat` makes a pipe of it. What the command
  * has to say goes to the log that `HA_logfile` and `HA_logfacility` of the environment name, which is ours.
  */
 import type { NodeName } from '../../runtime/units.ts';
@@ -32,10 +33,12 @@ export function stonithCommandDevice(options: StonithCommandOptions): FencingDev
     command(action: DeviceAction, node: NodeName | null): DeviceCommand | { readonly problem: string } {
       const what = action === 'status' ? ['-S'] : node === null ? null : ['-T', 'reset', node];
       if (what === null) return { problem: 'no node to reset' };
+      const args = ['-s', '-t', type, '-F', file ?? '/dev/stdin', ...what];
+      if (file !== null) return { path: program, args, input: '' };
       return {
-        path: program,
-        args: ['-s', '-t', type, '-F', file ?? '/dev/stdin', ...what],
-        input: file === null ? `${options.parameters()}\n` : '',
+        path: '/bin/sh',
+        args: ['-c', 'cat | exec "$0" "$@"', program, ...args],
+        input: `${options.parameters()}\n`,
       };
     },
     verdict: (action, { exitCode, timedOut }) => {

@@ -106,7 +106,7 @@ function declareDead(turn: Turn, node: NodeState): void {
   node.heard = false;
   node.firstHeardMs = null;
   forget(node.track);
-  log(turn, 'WARN', `node ${node.name}: is dead`);
+  // Told before it is logged: a takeover does not wait for the disk.
   emit(turn, {
     type: 'node-dead',
     node: node.name,
@@ -116,6 +116,7 @@ function declareDead(turn: Turn, node: NodeState): void {
     limitMs: limit,
     decidedMs: turn.nowMs,
   });
+  log(turn, 'WARN', `node ${node.name}: is dead`);
   for (const fields of node.held.splice(0)) emit(turn, { type: 'message', from: node.name, own: false, fields });
   updateFlow(turn);
 }

@@ -109,6 +109,8 @@ export interface MembershipState {
   leaving: boolean;
   /** Cache of nextDeadlineMs. */
   dueMs: number;
+  /** That deadline is the end of a node's or link's silence. */
+  dueIsVerdict: boolean;
   /** Packets that belong to no configured node. */
   readonly droppedStrangers: Partial<Record<DropReason, number>>;
 }
@@ -182,6 +184,7 @@ export function createState(config: MembershipConfig, nowMs: Ms): MembershipStat
     restartAsked: false,
     leaving: false,
     dueMs: nowMs,
+    dueIsVerdict: false,
     droppedStrangers: {},
   };
 }

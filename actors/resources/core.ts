@@ -71,6 +71,7 @@ export function initialResources(config: ResourcesConfig): ResourcesState {
     standby: { step: 'not' },
     takeoverFrom: null,
     fencing: 'no',
+    brokenExchange: null,
     needsFailback: false,
     offers: new Set(),
     asking: null,

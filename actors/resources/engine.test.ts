@@ -5,7 +5,7 @@ import type { Target } from './locate.ts';
 import { group } from './test-bench.ts';
 import type { GroupOutcome, Job, Why } from './types.ts';
 
-const groups = [group('node1 ip svc::a svc::b::c'), group('node2 db')];
+const groups = [group('node1 ip svc::a svc::b::c'), group('node2 db'), group('node2 agent')];
 
 type Answer = Partial<OperationResult> | undefined;
 
@@ -28,7 +28,12 @@ class EngineBench {
       locate: (resource): Target =>
         resource.script === 'missing'
           ? { kind: 'missing', script: 'missing', reason: 'nobody has it' }
-          : { kind: 'script', agent: 'resource.d', path: `/r/${resource.script}`, args: resource.args },
+          : {
+              kind: 'script',
+              agent: resource.script === 'agent' ? 'ocf' : 'resource.d',
+              path: `/r/${resource.script}`,
+              args: resource.args,
+            },
       run: (target, action) => Promise.resolve(this.#run(target, action)),
       look: (target) => Promise.resolve(this.#run(target, 'status')),
       hold: (resource) => {
@@ -167,6 +172,14 @@ describe('ResourceEngine', () => {
     expect(bench.lines).toContain('WARN: Machine reboot narrowly avoided!');
   });
 
+  it('does not try again what an OCF agent calls hopeless', async () => {
+    const bench = new EngineBench();
+    bench.answer = () => ({ exitCode: 5 });
+    expect(await bench.job('acquire', ['agent'])).toEqual([{ key: 'agent', result: 'failed', resource: 'agent' }]);
+    expect(bench.work).toEqual(['agent start', 'agent stop']);
+    expect(bench.pauses).toEqual([]);
+  });
+
   it('tries a hanging stop only twice', async () => {
     const bench = new EngineBench();
     await bench.job('acquire', ['db']);
@@ -197,5 +210,98 @@ describe('ResourceEngine', () => {
     ]);
     expect(await released).toEqual([{ key: 'db', result: 'released', wasHeld: false }]);
     expect(bench.work).not.toContain('db start');
+  });
+});
+
+describe('check', () => {
+  const held = async (): Promise<EngineBench> => {
+    const bench = new EngineBench();
+    await bench.job('acquire', [KEY]);
+    return bench;
+  };
+
+  it('finds a group held, or the first resource of it that does not run', async () => {
+    const bench = await held();
+    expect(await bench.engine.check(KEY)).toEqual({ result: 'held' });
+    bench.running.delete('svc a');
+    bench.running.delete('svc b c');
+    expect(await bench.engine.check(KEY)).toEqual({ result: 'failed', resource: 'svc::a' });
+  });
+
+  it.each([
+    ['hangs', { timedOut: true }, 'unsure'],
+    ['was lost with the guardian', { lost: true }, 'unsure'],
+    ['says nothing and fails', { output: '', exitCode: 1 }, 'failed'],
+    ['says nothing and succeeds', { output: '', exitCode: 0 }, 'held'],
+  ] as const)('judges a status that %s: %s', async (_name, answer, result) => {
+    const bench = await held();
+    bench.answer = (call) => (call === 'svc a status' ? answer : undefined);
+    expect((await bench.engine.check(KEY))?.result).toBe(result);
+  });
+
+  it('says nothing of what is not held, nor when a job comes in between', async () => {
+    const bench = await held();
+    expect(await bench.engine.check('db')).toBeNull();
+    expect(await bench.engine.check('unknown')).toBeNull();
+    const check = bench.engine.check(KEY);
+    const released = bench.job('release', [KEY]);
+    expect(await check).toBeNull();
+    await released;
+    expect(await bench.engine.check(KEY)).toBeNull();
+  });
+});
+
+describe('restart', () => {
+  it('stops and starts what does not run and what stands on it', async () => {
+    const bench = new EngineBench();
+    await bench.job('acquire', [KEY]);
+    bench.calls.length = 0;
+    bench.running.delete('svc a');
+    expect(await bench.job('restart', [KEY], 'monitor')).toEqual([{ key: KEY, result: 'held' }]);
+    expect(bench.work).toEqual(['svc b c stop', 'svc a stop', 'svc a start', 'svc b c start']);
+    expect(bench.running).toEqual(new Set(['ip', 'svc a', 'svc b c']));
+  });
+
+  it('does nothing when all runs after all', async () => {
+    const bench = new EngineBench();
+    await bench.job('acquire', [KEY]);
+    bench.calls.length = 0;
+    expect(await bench.job('restart', [KEY], 'monitor')).toEqual([{ key: KEY, result: 'held' }]);
+    expect(bench.work).toEqual([]);
+  });
+
+  it('stops the whole group when the resource does not start again', async () => {
+    const bench = new EngineBench();
+    await bench.job('acquire', [KEY]);
+    bench.running.delete('svc b c');
+    bench.answer = (call) => (call === 'svc b c start' ? { exitCode: 1 } : undefined);
+    expect(await bench.job('restart', [KEY], 'monitor')).toEqual([
+      { key: KEY, result: 'failed', resource: 'svc::b::c' },
+    ]);
+    expect(bench.running.size).toBe(0);
+  });
+
+  it('reports the group stuck when something on it cannot be stopped, and starts nothing', async () => {
+    const bench = new EngineBench();
+    await bench.job('acquire', [KEY]);
+    bench.calls.length = 0;
+    bench.running.delete('svc a');
+    bench.answer = (call) => (call === 'svc b c stop' ? { exitCode: 1 } : undefined);
+    expect(await bench.job('restart', [KEY], 'monitor')).toEqual([
+      { key: KEY, result: 'stuck', resource: 'svc::b::c' },
+    ]);
+    expect(bench.work.filter((call) => call.endsWith('start'))).toEqual([]);
+  });
+
+  it('gives way to a release that waits behind it', async () => {
+    const bench = new EngineBench();
+    await bench.job('acquire', [KEY]);
+    bench.running.delete('svc a');
+    const other = bench.job('probe', ['db']);
+    const restarted = bench.job('restart', [KEY], 'monitor');
+    const released = bench.job('release', [KEY], 'shutdown');
+    await other;
+    expect(await restarted).toEqual([{ key: KEY, result: 'skipped' }]);
+    expect(await released).toEqual([{ key: KEY, result: 'released', wasHeld: true }]);
   });
 });

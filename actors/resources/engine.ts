@@ -7,7 +7,7 @@
 
 import type { GroupSpec, ResourceSpec } from '../../conf/settings.ts';
 import type { AgentAction, AgentResult, Verdict } from '../../plugins/agents/agent.ts';
-import { commandLine, commandOf, textVerdict, verdictOf } from '../../plugins/agents/programs.ts';
+import { commandLine, commandOf, isFinal, textVerdict, verdictOf } from '../../plugins/agents/programs.ts';
 import type { Severity } from '../../runtime/log.ts';
 import type { Happening } from '../events.ts';
 import type { HeldResource } from '../guardian/protocol.ts';
@@ -96,8 +96,7 @@ export class ResourceEngine {
   async check(key: string): Promise<GroupCheck> {
     const members = this.#members.get(key) ?? [];
     const begun = this.#begun.get(key);
-    const current = (): boolean =>
-      this.#begun.get(key) === begun && !this.#queue.some((job) => job.keys.includes(key));
+    const current = (): boolean => this.#begun.get(key) === begun && !this.#queue.some((job) => job.keys.includes(key));
     if (members.length === 0 || members.some((member) => member.runs !== 'yes')) return null;
     let found: GroupCheck = { result: 'held' };
     for (const { resource } of members) {
@@ -144,7 +143,8 @@ export class ResourceEngine {
 
   /** A start is pointless when a stop waits behind it, and so is the search for what should not run when it is to be started. */
   #isSuperseded(job: Job, key: string): boolean {
-    const opposite = job.verb === 'acquire' || job.verb === 'restart' ? 'release' : job.why === 'verify-idle' ? 'acquire' : null;
+    const opposite =
+      job.verb === 'acquire' || job.verb === 'restart' ? 'release' : job.why === 'verify-idle' ? 'acquire' : null;
     return (
       opposite !== null &&
       this.#queue.some((later) => later !== job && later.verb === opposite && later.keys.includes(key))
@@ -181,7 +181,10 @@ export class ResourceEngine {
     }
     const broken = members.slice(first);
     if (broken.length === 0) return { key: spec.key, result: 'held' };
-    this.#manager('info', `info: Restarting in resource group: ${spec.owner} ${broken.map((one) => one.resource.word).join(' ')}`);
+    this.#manager(
+      'info',
+      `info: Restarting in resource group: ${spec.owner} ${broken.map((one) => one.resource.word).join(' ')}`,
+    );
     this.#options.event({ event: 'group.stopping', group: spec.key });
     for (const member of broken.toReversed()) {
       if (await this.#stop(member)) continue;
@@ -255,6 +258,7 @@ export class ResourceEngine {
         return true;
       }
       this.#complain(target.path, result);
+      if (target.kind === 'script' && !result.timedOut && isFinal(target, result)) break;
       if (tries >= (result.timedOut ? STOP_RETRIES_AFTER_TIMEOUT : STOP_RETRIES)) break;
       await this.#options.pause(STOP_PAUSE_MS);
       this.#manager('info', `info: Retrying failed stop operation [${word}]`);

@@ -59,7 +59,8 @@ export function hookEvent(event: MembershipEvent, self: NodeName, wallClockS: nu
     case 'message': {
       const type = getString(event.fields, 't')?.toLowerCase();
       // The name becomes a path below rc.d.
-      if (type === undefined || silent.has(type) || !/^[a-z0-9_][\w.-]*$/.test(type) || type.endsWith('.d')) return null;
+      if (type === undefined || silent.has(type) || !/^[a-z0-9_][\w.-]*$/.test(type) || type.endsWith('.d'))
+        return null;
       return { type, fields: event.fields };
     }
     case 'comm-up':
@@ -92,7 +93,10 @@ export interface HookSurroundings {
  * A message cannot set what the daemon has set: `HA_FUNCS` names a file that scripts execute as root, and messages come from ordinary users
  * too. For the same reason only names with a lower case letter are exported, as all of Heartbeat's fields have.
  */
-export function hookEnvironment({ fields }: HookEvent, surroundings: HookSurroundings): Readonly<Record<string, string>> {
+export function hookEnvironment(
+  { fields }: HookEvent,
+  surroundings: HookSurroundings,
+): Readonly<Record<string, string>> {
   const { environment, configDir, stateDir, ownStatus, autoFailback } = surroundings;
   const directory = configDir.replace(/\/$/, '');
   const set: Record<string, string> = {

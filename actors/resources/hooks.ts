@@ -6,8 +6,8 @@ import { access, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentCommand } from '../../plugins/agents/agent.ts';
 import type { Severity } from '../../runtime/log.ts';
-import { type HookEvent, type HookSurroundings, hookEnvironment, isOwnScript } from './hooks.core.ts';
 import type { OperationResult } from './engine.ts';
+import { type HookEvent, type HookSurroundings, hookEnvironment, isOwnScript } from './hooks.core.ts';
 
 export interface HooksOptions {
   readonly configDir: string;
@@ -40,7 +40,10 @@ export class Hooks {
     if (this.#waiting.length >= maxWaiting) {
       this.#lost += 1;
       if (this.#lost === 1)
-        this.#options.log('ERROR', `${maxWaiting} events wait for their scripts in rc.d: later ones are lost until that changes.`);
+        this.#options.log(
+          'ERROR',
+          `${maxWaiting} events wait for their scripts in rc.d: later ones are lost until that changes.`,
+        );
       return;
     }
     this.#lost = 0;
@@ -76,7 +79,11 @@ export class Hooks {
     const result = await run({ path, args: [type], environment });
     for (const line of result.output.split('\n')) if (line.trim() !== '') log('debug', line.trimEnd());
     if (result.timedOut)
-      log('ERROR', `ERROR: ${path} did not finish within ${Math.round(result.durationMs)} ms and was killed`, 'harc(default)');
+      log(
+        'ERROR',
+        `ERROR: ${path} did not finish within ${Math.round(result.durationMs)} ms and was killed`,
+        'harc(default)',
+      );
     else if (result.exitCode !== 0) log('debug', `${path} ${type} ended with exit code ${result.exitCode}`);
   }
 }

@@ -84,8 +84,18 @@ export function scriptAsks(turn: Turn, message: Extract<ClusterMessage, { type: 
   if (group === undefined || group.activity === 'held' || group.activity === 'claimed') return;
   const othersHave =
     state.other?.alive === true && (includes(state.other.holding, mirrorSet(group.kind)) || !state.other.stable);
-  if (othersHave || state.fencing === 'pending' || state.phase !== 'stable' || state.standby.step !== 'not' || state.crippled || turn.isBusy) {
-    turn.log('WARN', `req_resource ${key} ignored: ${othersHave ? 'the other node has it' : 'resources are in transition'}.`);
+  if (
+    othersHave ||
+    state.fencing === 'pending' ||
+    state.phase !== 'stable' ||
+    state.standby.step !== 'not' ||
+    state.crippled ||
+    turn.isBusy
+  ) {
+    turn.log(
+      'WARN',
+      `req_resource ${key} ignored: ${othersHave ? 'the other node has it' : 'resources are in transition'}.`,
+    );
     return;
   }
   state.claims = plus(state.claims, group.kind);
@@ -107,11 +117,14 @@ export function followOperator(turn: Turn): void {
     finish(turn, answer.stage, answer.text);
     return;
   }
+  if (state.other?.alive !== true) {
+    finish(turn, 'failed', `${state.other?.name} has died meanwhile`);
+    return;
+  }
   const { step } = state.standby;
   if (work.beginMs !== null && step !== 'not') state.operator = { ...work, beginMs: null };
   else if (work.beginMs !== null) {
-    if (state.other?.alive !== true) finish(turn, 'failed', `${state.other?.name} has died meanwhile`);
-    else if (work.beginMs <= nowMs)
+    if (work.beginMs <= nowMs)
       finish(
         turn,
         'failed',
@@ -137,8 +150,9 @@ function lastWords(turn: Turn): string {
   return logged?.type === 'log' ? logged.text.replaceAll(/\s+/g, ' ') : 'the exchange was given up';
 }
 
-function finish(turn: Turn, stage: 'done' | 'failed' | 'refused' | 'accepted', text: string): void {
+function finish(turn: Turn, stage: OperatorAnswer['stage'], text: string): void {
   const { operator } = turn.state;
   turn.state.operator = null;
-  if (operator?.request != null) turn.effects.push({ type: 'operator', request: operator.request, answer: { stage, text } });
+  if (operator?.request != null)
+    turn.effects.push({ type: 'operator', request: operator.request, answer: { stage, text } });
 }

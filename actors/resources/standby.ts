@@ -84,7 +84,7 @@ export function onAsk(turn: Turn, own: boolean, message: Extract<ClusterMessage,
 }
 
 /** An exchange goes on over there of which we know nothing (any more): it has to end there too. */
-function disown(turn: Turn, set: ResourceSet | undefined): void {
+export function disown(turn: Turn, set: ResourceSet | undefined): void {
   if (set !== undefined) turn.report({ info: NO_EXCHANGE, asked: set });
 }
 

@@ -2,11 +2,11 @@
  * The other node is gone, by death or by its own will: everything becomes ours (resources.md sections 5 and 6).
  */
 import { keysOf } from './groups.ts';
-import { minus, mirrorSet } from './holdings.ts';
+import { minus, mirrorSet, type ResourceSet } from './holdings.ts';
 import { requestOwn } from './legacy.ts';
 import { shutdoneMessage, startingMessage, stonithMessage } from './messages.ts';
 import { settle } from './negotiation.ts';
-import { cancelStandby } from './standby.ts';
+import { cancelStandby, disown } from './standby.ts';
 import { SETTLE_MS, type Turn } from './turn.ts';
 import { type GroupOutcome, type Job, noDeadlines } from './types.ts';
 
@@ -24,7 +24,8 @@ export function acceptDeath(turn: Turn, wasHeard: boolean): void {
   other.alive = false;
   other.reported = false;
   other.leaving = 'no';
-  if (state.standby.step !== 'not') {
+  const exchange = state.standby.step === 'not' ? null : state.standby.set;
+  if (exchange !== null) {
     turn.log('info', 'Cancelling pending standby operation');
     cancelStandby(turn);
   }
@@ -34,7 +35,7 @@ export function acceptDeath(turn: Turn, wasHeard: boolean): void {
     turn.log('info', `Dead node ${other.name} gave up resources.`);
     turn.send(stonithMessage(other.name, 'unneeded'));
   } else if (state.config.fences === true) {
-    if (state.phase !== 'shutdown') fence(turn, wasHeard);
+    if (state.phase !== 'shutdown') fence(turn, wasHeard, exchange);
     return;
   } else {
     turn.send(stonithMessage(other.name, 'n_stnth'));
@@ -53,14 +54,16 @@ export function acceptDeath(turn: Turn, wasHeard: boolean): void {
  * it holds nothing and is done with its work: a 3.0.6 says `none` when it begins to release.
  */
 function gaveUpEverything(turn: Turn): boolean {
-  const { config, other } = turn.state;
+  const { config, other, standby } = turn.state;
   if (other === null || other.holding !== 'none') return false;
   if (config.fences !== true) return true;
+  // In the middle of an exchange it may have begun to start what we gave it.
+  if (standby.step !== 'not') return false;
   return other.leaving === 'released' || (other.leaving === 'no' && other.reported && other.stable);
 }
 
 /** Has the other node switched off; everything else waits. */
-function fence(turn: Turn, wasHeard: boolean): void {
+function fence(turn: Turn, wasHeard: boolean, exchange: ResourceSet | null): void {
   const { state } = turn;
   const other = state.other;
   if (other === null) return;
@@ -70,6 +73,7 @@ function fence(turn: Turn, wasHeard: boolean): void {
     return;
   }
   state.fencing = 'pending';
+  state.brokenExchange = exchange;
   turn.effects.push({ type: 'fence', node: other.name, wasHeard });
 }
 
@@ -104,6 +108,7 @@ export function endFencing(turn: Turn, why: 'returned' | 'left' | 'leaving', inI
   turn.effects.push({ type: 'cancel-fencing', why });
   if (why !== 'returned') return;
   // What waited for the takeover is settled with the other node now, as at any start.
+  if (inItsLife && state.brokenExchange !== null) disown(turn, state.brokenExchange);
   if (turn.legacy) requestOwn(turn);
   else if (state.phase === 'reported') state.deadlines.settleMs ??= turn.in(SETTLE_MS);
   else if (inItsLife && (state.phase === 'starting' || state.phase === 'both-starting')) turn.send(startingMessage);

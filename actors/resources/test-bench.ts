@@ -110,7 +110,9 @@ export class CoreBench {
 }
 
 export const works = (key: string, verb: string): GroupOutcome =>
-  verb === 'acquire' || verb === 'restart' ? { key, result: 'held' } : { key, result: 'released', wasHeld: verb === 'release' };
+  verb === 'acquire' || verb === 'restart'
+    ? { key, result: 'held' }
+    : { key, result: 'released', wasHeld: verb === 'release' };
 
 export function linesOf(effects: readonly ResourcesEffect[]): readonly string[] {
   return effects.flatMap((effect): readonly string[] => {
@@ -126,6 +128,10 @@ export function linesOf(effects: readonly ResourcesEffect[]): readonly string[] 
       case 'probe':
       case 'restart':
         return [[effect.type, effect.why, ...effect.keys].join(' ')];
+      case 'fence':
+        return [`fence ${effect.node}${effect.wasHeard ? '' : ' (never heard)'}`];
+      case 'cancel-fencing':
+        return [`cancel-fencing ${effect.why}`];
       case 'released':
         return [['released', ...effect.stuck].join(' ')];
       case 'reboot-required':

@@ -6,6 +6,8 @@
  */
 import type { FieldList } from '../../runtime/message/message.ts';
 import { ms, type NodeName } from '../../runtime/units.ts';
+import { initialFencing, nextDeadlineMs as nextFencingMs, step as stepFencing } from '../fencing/fencing.core.ts';
+import type { FencingInput, FencingState, OperationOutcome } from '../fencing/types.ts';
 import { initialResources, nextDeadlineMs, step } from './core.ts';
 import { config, linesOf, messageFields, n1, n2, typeOf } from './test-bench.ts';
 import type { GroupOutcome, Job, ResourcesConfig, ResourcesInput, ResourcesState } from './types.ts';
@@ -29,6 +31,7 @@ class Life {
   readonly which: Which;
   readonly core: ResourcesState;
   readonly queue: Job[] = [];
+  readonly fencing: FencingState = initialFencing([{ id: 'switch', targets: null }]);
   alive = true;
   /** Told the core that communication is up. */
   up = false;
@@ -48,6 +51,11 @@ export interface Faults {
   readonly broken: ReadonlySet<string>;
   /** Stop failures: `node key`. Only a reboot ends such a group, that is the end of the node's life. */
   readonly stubborn: ReadonlySet<string>;
+  /**
+   * Both nodes can switch each other off. Then a killed node is a hung one: what it ran goes on until it is shot or booted, and nothing may
+   * ever run twice, cut or not. `refuses` is asked at each reset.
+   */
+  readonly fencing?: { refuses(): boolean };
 }
 
 export class TestCluster {
@@ -80,6 +88,7 @@ export class TestCluster {
     if (this.lives[which] !== null) return;
     const life = new Life(which, this.#options);
     this.lives[which] = life;
+    if (this.#faults.fencing !== undefined) this.running[which].clear();
     this.#lost[which] = false;
     this.#silentSinceMs[which] = this.nowMs;
     this.#note(which, 'starts');
@@ -92,7 +101,23 @@ export class TestCluster {
     if (life === null) return;
     this.#note(which, 'is killed');
     this.#end(life);
-    this.#after(GUARDIAN_MS, () => this.running[which].clear());
+    if (this.#faults.fencing === undefined) this.#after(GUARDIAN_MS, () => this.running[which].clear());
+  }
+
+  /** Switches a node off, as its neighbour does by a device. */
+  shoot(which: Which): void {
+    const life = this.lives[which];
+    this.#note(which, 'is switched off');
+    this.running[which].clear();
+    if (life !== null) this.#end(life);
+  }
+
+  /** An operator switches a node off that is being fenced, and says so. */
+  confirm(which: Which): void {
+    const life = this.lives[otherOf(which)];
+    if (life?.fencing.pending?.node !== names[which]) return;
+    this.shoot(which);
+    this.#fence(life, { type: 'confirm', node: names[which] });
   }
 
   stop(which: Which): void {
@@ -148,6 +173,13 @@ export class TestCluster {
           order: Number.MAX_SAFE_INTEGER,
           run: () => this.#feed(life, { type: 'timer' }),
         });
+      const retryMs = nextFencingMs(life.fencing);
+      if (retryMs !== null)
+        consider({
+          atMs: Math.max(retryMs, this.nowMs),
+          order: Number.MAX_SAFE_INTEGER,
+          run: () => this.#fence(life, { type: 'timer' }),
+        });
       if (life.up && !this.#lost[which] && this.#isSilent(otherOf(which))) {
         consider({
           atMs: Math.max(this.#silentSinceMs[which] + DEADTIME_MS, this.nowMs),
@@ -169,7 +201,7 @@ export class TestCluster {
   }
 
   #watch(): void {
-    if (this.cut[0] || this.cut[1]) return;
+    if (this.#faults.fencing === undefined && (this.cut[0] || this.cut[1])) return;
     for (const key of this.running[0])
       if (this.running[1].has(key)) this.twice.push(`${Math.round(this.nowMs)} ${key}`);
   }
@@ -185,6 +217,7 @@ export class TestCluster {
     }
     life.up = true;
     this.#lost[which] = silent;
+    if (silent) this.#heldBack[otherOf(which)].length = 0;
     this.#deliver(life, () => this.#onHeard(which, true));
     this.#feed(life, { type: 'comm-up', deadNodes: silent ? [names[otherOf(which)]] : [] });
     this.#send(life, messageFields('starting'));
@@ -249,7 +282,9 @@ export class TestCluster {
       if (effect.type === 'send') this.#send(life, effect.fields);
       else if (effect.type === 'acquire' || effect.type === 'release' || effect.type === 'probe') {
         this.#submit(life, { id: effect.job, verb: effect.type, why: effect.why, keys: effect.keys });
-      } else if (effect.type === 'released') {
+      } else if (effect.type === 'fence') this.#fence(life, effect);
+      else if (effect.type === 'cancel-fencing') this.#fence(life, { type: 'cancel', why: effect.why });
+      else if (effect.type === 'released') {
         this.#after(1_000, () => {
           if (!life.alive) return;
           this.#note(life.which, 'is gone');
@@ -258,6 +293,35 @@ export class TestCluster {
         });
       }
     }
+  }
+
+  #fence(life: Life, input: FencingInput): void {
+    if (!life.alive) return;
+    for (const effect of stepFencing(life.fencing, input, ms(this.nowMs))) {
+      this.#note(life.which, `fencing: ${JSON.stringify(effect)}`);
+      // A reset that is broken off may have come to its point all the same.
+      if (effect.type === 'abort' && this.#faults.random() < 0.3) this.shoot(otherOf(life.which));
+      else if (effect.type === 'run') this.#reset(life, effect.operation);
+      else if (effect.type === 'fenced') this.#feed(life, effect);
+    }
+  }
+
+  #reset(life: Life, operation: number): void {
+    const wanted = (): boolean => life.alive && life.fencing.pending?.running?.operation === operation;
+    this.#after(100 + this.#faults.random() * 4_000, () => {
+      if (!wanted()) return;
+      const refused = this.#faults.fencing?.refuses() === true;
+      if (!refused) this.shoot(otherOf(life.which));
+      const outcome: OperationOutcome = {
+        verdict: refused ? 'failed' : 'ok',
+        exitCode: refused ? 5 : 0,
+        pid: 1,
+        remark: '',
+        timedOutMs: null,
+      };
+      // The device takes its time to say so.
+      this.#after(this.#faults.random() * 500, () => this.#fence(life, { type: 'ended', operation, outcome }));
+    });
   }
 
   #send(life: Life, fields: FieldList): void {

@@ -174,6 +174,8 @@ export interface ResourcesState {
   takeoverFrom: NodeName | null;
   /** `pending`: the other node is dead and must be off before anything of it is taken. `done`: it was switched off, and not heard since. */
   fencing: 'no' | 'pending' | 'done';
+  /** A standby exchange that the death of the other node broke off: should it be back before it was fenced, it still waits for us. */
+  brokenExchange: ResourceSet | null;
   needsFailback: boolean;
   /** Kinds in which a group failed to start here and that the other node should try. */
   readonly offers: Set<Kind>;

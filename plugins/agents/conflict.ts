@@ -10,14 +10,9 @@ import type { Clock, Timer } from '../../runtime/clock.ts';
 import { SystemCallError } from '../../runtime/errors.ts';
 import { formatIpv4, type Ipv4 } from '../../runtime/sys/ipv4.ts';
 import { formatIpv6 } from '../../runtime/sys/ipv6.ts';
-import type { Link } from '../../runtime/sys/netlink.core.ts';
 import { arpProbe, type Frame, formatMac, neighbourProbe } from '../../runtime/sys/neighbour.core.ts';
-import {
-  type FrameSender,
-  openFrameSender,
-  watchAdvertisements,
-  watchArp,
-} from '../../runtime/sys/neighbour.ts';
+import { type FrameSender, openFrameSender, watchAdvertisements, watchArp } from '../../runtime/sys/neighbour.ts';
+import type { Link } from '../../runtime/sys/netlink.core.ts';
 import { ms } from '../../runtime/units.ts';
 
 /** The part of the kernel that is used; tests give their own. */

@@ -14,13 +14,20 @@ import { formatIpv6, sameAddress6 } from '../../runtime/sys/ipv6.ts';
 import { unsolicitedAdvertisement } from '../../runtime/sys/neighbour.core.ts';
 import { type FrameSender, forwards6, openFrameSender } from '../../runtime/sys/neighbour.ts';
 import { type Link, linkUp } from '../../runtime/sys/netlink.core.ts';
-import { addAddress6, deleteAddress6, listAddresses6, listLinks, type NetlinkResult, setLinkUp } from '../../runtime/sys/netlink.ts';
+import {
+  addAddress6,
+  deleteAddress6,
+  listAddresses6,
+  listLinks,
+  type NetlinkResult,
+  setLinkUp,
+} from '../../runtime/sys/netlink.ts';
 import type { Address6, Address6Change } from '../../runtime/sys/netlink6.core.ts';
 import { ms } from '../../runtime/units.ts';
 import type { AgentAction, AgentResult } from './agent.ts';
+import { done, type Ending, failedBy, resultLine } from './ending.ts';
 import { announces } from './ipaddr.core.ts';
 import { type Address6Spec, chooseInterface6, isMachinesOwn6, parseAddress6 } from './ipv6addr.core.ts';
-import { done, type Ending, failedBy, resultLine } from './ending.ts';
 
 /** The part of the kernel that the agent uses; tests give their own. */
 export interface Address6System {
@@ -102,7 +109,9 @@ export class Address6Agent {
     const parsed = parseAddress6(word);
     let ending: Ending;
     try {
-      ending = parsed.ok ? operate(parsed.spec, log) : { exitCode: parsed.exitCode, reason: `ERROR: ${parsed.message}` };
+      ending = parsed.ok
+        ? operate(parsed.spec, log)
+        : { exitCode: parsed.exitCode, reason: `ERROR: ${parsed.message}` };
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
       ending = { exitCode: 1, reason: `ERROR: ${error.message}` };

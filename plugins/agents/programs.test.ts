@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { AgentResult } from './agent.ts';
-import { commandLine, commandOf, textVerdict, verdictOf } from './programs.ts';
+import { commandLine, commandOf, isFinal, textVerdict, verdictOf } from './programs.ts';
 
 const recorded = readFileSync(new URL('../../test/corpus/resource-manager/status-words.txt', import.meta.url), 'utf8');
 const cases = [...recorded.matchAll(/^output=\[(.*)\] script exit=(\d) -> status rc=(\d)$/gm)].map(
@@ -69,6 +69,13 @@ describe('verdictOf', () => {
     for (const agent of ['lsb', 'ocf', 'systemd', 'resource.d'] as const)
       expect(verdictOf({ agent }, { exitCode: 0, output: 'running', timedOut: true })).toBe('perhaps');
   });
+});
+
+it('tells failures that will not pass by themselves', () => {
+  expect([0, 1, 2, 3, 4, 5, 6, 7, 8].filter((exitCode) => isFinal({ agent: 'ocf' }, { exitCode }))).toEqual([
+    2, 3, 4, 5, 6,
+  ]);
+  expect(isFinal({ agent: 'lsb' }, { exitCode: 5 })).toBe(false);
 });
 
 describe('commandOf', () => {

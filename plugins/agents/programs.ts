@@ -29,6 +29,11 @@ export function commandLine(program: AgentProgram, action: AgentAction): string 
   return [path, ...args].join(' ') + (instance === undefined ? '' : ` (${instance})`);
 }
 
+/** Whether trying again can help. OCF 2 to 6: parameters, rights, or the program itself are wrong, and will be at the next try. */
+export function isFinal({ agent }: Pick<AgentProgram, 'agent'>, { exitCode }: Pick<AgentResult, 'exitCode'>): boolean {
+  return agent === 'ocf' && exitCode >= 2 && exitCode <= 6;
+}
+
 /** Judges the result of `status`. One that did not end in time tells nothing. */
 export function verdictOf({ agent }: Pick<AgentProgram, 'agent'>, result: StatusResult): Verdict {
   if (result.timedOut) return 'perhaps';

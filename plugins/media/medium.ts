@@ -52,6 +52,18 @@ export interface MediumCounters {
   readonly line?: LineCounters;
 }
 
+/** The sockets of a datagram medium, for other threads of the process. Structured-clone safe. */
+export interface MediumSockets {
+  readonly sendFd: number;
+  /** The socket address to send to. */
+  readonly target: Uint8Array;
+  readonly receiveFd: number;
+  /** 1 while the medium's thread takes datagrams: see UdpSocket. */
+  readonly busy: Int32Array<SharedArrayBuffer>;
+  /** One number: datagrams that others have sent through `sendFd`. */
+  readonly sentByOthers: Int32Array<SharedArrayBuffer>;
+}
+
 export interface OpenMedium {
   /** Sends one datagram to all nodes that this medium reaches. Never waits, never throws: failures are counted. */
   send(bytes: Uint8Array): void;
@@ -60,6 +72,8 @@ export interface OpenMedium {
   /** One line for operators: `bcast eth0 to 10.77.0.255 port 694`. */
   describe(): string;
   readonly counters: MediumCounters;
+  /** Datagram media only: valid until the medium closes; the target until it reattaches. */
+  readonly sockets?: () => MediumSockets;
 }
 
 /** How opening treats a port that is in use. */

@@ -10,6 +10,7 @@ import {
   type MediumHandlers,
   type MediumLog,
   type MediumOpenOptions,
+  type MediumSockets,
   type OpenMedium,
   openError,
 } from './medium.ts';
@@ -91,6 +92,7 @@ class UdpMedium implements OpenMedium {
   readonly #sender: UdpSocket;
   readonly #receiver: UdpSocket;
   #target: Uint8Array;
+  readonly #sentByOthers = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   #closed = false;
   #failuresInARow = 0;
   #attachTriedMs = Number.NEGATIVE_INFINITY;
@@ -122,7 +124,17 @@ class UdpMedium implements OpenMedium {
   }
 
   get counters(): MediumCounters {
-    return this.#counters;
+    return { ...this.#counters, sent: this.#counters.sent + Atomics.load(this.#sentByOthers, 0) };
+  }
+
+  sockets(): MediumSockets {
+    return {
+      sendFd: this.#sender.fd,
+      target: this.#target,
+      receiveFd: this.#receiver.fd,
+      busy: this.#receiver.busy,
+      sentByOthers: this.#sentByOthers,
+    };
   }
 
   send(bytes: Uint8Array): void {

@@ -1,5 +1,6 @@
 /** The operator's command. Each subcommand is a function in `commands/`; this file is only the command line. */
 import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { defaultDirectories, directoriesFrom } from './directories.ts';
 import { parseDuration } from './duration.ts';
@@ -160,6 +161,33 @@ for (const [command, description] of [
     );
 
 program
+  .command('fence-confirm')
+  .description('say that a node which is being fenced is switched off: its resources are taken on your word alone')
+  .argument('<node>', 'the node that is switched off')
+  .addOption(runDirOption)
+  .addOption(jsonOption)
+  .option('--yes', 'do not ask: you have made sure that the node is switched off')
+  .addOption(
+    new Option('--timeout <duration>', 'how long to wait for the answer')
+      .argParser(parseDuration)
+      .default(10_000, '10s'),
+  )
+  .action(async (node: string, options: { runDir?: string; json?: boolean; yes?: boolean; timeout: number }) => {
+    const { runFenceConfirm } = await import('./commands/fence-confirm.ts');
+    process.exitCode = await runFenceConfirm(
+      {
+        node,
+        yes: options.yes ?? false,
+        runDir: directoriesFrom(options).runDir,
+        json: options.json ?? false,
+        timeoutMs: options.timeout,
+        ask: process.stdin.isTTY ? askLine : null,
+      },
+      io,
+    );
+  });
+
+program
   .command('decode')
   .description('one line per heartbeat packet of a capture: format, type, fields, signature verdict')
   .argument('<file>', 'a pcap or pcapng file')
@@ -191,6 +219,17 @@ program
     const killAfterMs = options.killAfter ?? (exitAfterFailover ? 5_000 : null);
     process.exitCode = await runDemo({ killAfterMs, exitAfterFailover, json: options.json ?? false }, io);
   });
+
+/** Asks on the terminal; the question goes to standard error, where the warning is. An end of input is an empty line. */
+async function askLine(question: string): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  const ended = new Promise<string>((resolve) => lines.once('close', () => resolve('')));
+  try {
+    return await Promise.race([lines.question(question), ended]);
+  } finally {
+    lines.close();
+  }
+}
 
 function parsePort(text: string): number {
   const port = Number(text);

@@ -9,9 +9,8 @@
  *
  * A raw socket, as Heartbeat's, where that is permitted (root, CAP_NET_RAW). Else a datagram ICMP socket, which the kernel gives to the
  * groups in net.ipv4.ping_group_range: there the kernel looks after the id, so it stays ours only if no other program has it.
- *
- * The descriptor is unknown to Node: a thread that is killed leaves it open. Who needs care for that uses descriptor-slots.ts.
  */
+import { closeSync } from 'node:fs';
 import { type Ms, ms } from '../units.ts';
 import {
   decodeEchoReply,
@@ -39,6 +38,7 @@ import {
   watchReadable,
 } from './libc.ts';
 import { intBytes, writeU16, writeU32 } from './native.ts';
+import { ownDescriptor } from './owned-descriptor.ts';
 
 /** An echo reply with its sender. */
 export interface EchoReply extends Echo {
@@ -58,7 +58,6 @@ export interface IcmpSocketOptions {
 
 export interface IcmpSocket {
   readonly kind: 'raw' | 'datagram';
-  readonly fd: number;
   /** Errors that the kernel reported in place of a reply (ICMP errors, an interface that went down) so far. */
   readonly receiveErrors: number;
   /** Sends one request now: never waits, never throws. @returns null when the kernel took it, else the errno name */
@@ -133,12 +132,14 @@ function openDescriptor(family: IcmpFamily): Opened {
 export function openIcmpSocket(options: IcmpSocketOptions): IcmpSocket {
   const { family, id } = options;
   const c = libc();
-  const { fd, kind } = openDescriptor(family);
+  const opened = openDescriptor(family);
+  const { kind } = opened;
+  const fd = ownDescriptor(opened.fd);
   try {
     if (kind === 'raw') filterReplies(fd, family);
     else bindId(fd, family, id);
   } catch (error) {
-    c.close(fd);
+    closeSync(fd);
     throw error;
   }
 
@@ -175,7 +176,6 @@ export function openIcmpSocket(options: IcmpSocketOptions): IcmpSocket {
 
   return {
     kind,
-    fd,
     get receiveErrors() {
       return receiveErrors;
     },
@@ -190,7 +190,7 @@ export function openIcmpSocket(options: IcmpSocketOptions): IcmpSocket {
       if (closed) return;
       closed = true;
       watch.close();
-      c.close(fd);
+      closeSync(fd);
     },
   };
 }

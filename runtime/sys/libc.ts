@@ -5,10 +5,11 @@
  * importing this file costs nothing. Every function is synchronous: use it for calls that return at once. Descriptors opened here
  * are unknown to Node: close them in the same turn, or hand them to a Node handle (`dgram`), which closes them when a thread ends.
  */
-import { readFileSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { SystemCallError } from '../errors.ts';
+import { writeU32 } from './native.ts';
 
 /** Signatures as in section 2 of the manual; sizes and return values are numbers, -1 means: see {@link errnoName}. */
 export interface Libc {
@@ -49,6 +50,9 @@ export interface Libc {
   flock(fd: number, operation: number): number;
   dup2(fd: number, wantedFd: number): number;
   dup3(fd: number, wantedFd: number, flags: number): number;
+  epoll_create1(flags: number): number;
+  /** @param event struct epoll_event */
+  epoll_ctl(epoll: number, operation: number, fd: number, event: Uint8Array): number;
   timerfd_create(clock: number, flags: number): number;
   /** @param spec struct itimerspec, 32 bytes */
   timerfd_settime(fd: number, flags: number, spec: Uint8Array, old: null): number;
@@ -70,7 +74,6 @@ interface Loaded {
   readonly libc: Libc;
   readonly errno: () => number;
   readonly closeAsync: (fd: number, done: () => void) => void;
-  readonly watchReadable: (fd: number, onReadable: () => void) => Watch;
   /** Null where the C library does not have it (glibc before 2.34). */
   readonly closeRange: ((first: number, last: number, flags: number) => number) | null;
 }
@@ -116,6 +119,8 @@ function load(): Loaded {
     flock: library.func('int flock(int fd, int operation)'),
     dup2: library.func('int dup2(int fd, int wanted)'),
     dup3: library.func('int dup3(int fd, int wanted, int flags)'),
+    epoll_create1: library.func('int epoll_create1(int flags)'),
+    epoll_ctl: library.func('int epoll_ctl(int epoll, int operation, int fd, void *event)'),
     timerfd_create: library.func('int timerfd_create(int clock, int flags)'),
     timerfd_settime: library.func('int timerfd_settime(int fd, int flags, const void *spec, void *old)'),
     mkfifo: library.func('int mkfifo(const char *path, unsigned int mode)'),
@@ -126,29 +131,8 @@ function load(): Loaded {
     libc: functions,
     errno: () => koffi.errno(),
     closeAsync: (fd, done) => close.async(fd, done),
-    watchReadable: (fd, onReadable) => {
-      keepLoaded(library.func('void *dlopen(const char *path, int flags)'));
-      return koffi.node.poll(fd, { readable: true }, onReadable);
-    },
     closeRange: optional(() => library.func('int close_range(unsigned int first, unsigned int last, int flags)')),
   };
-}
-
-let keptLoaded = false;
-/** RTLD_LAZY, RTLD_NOLOAD, RTLD_NODELETE of <dlfcn.h>. */
-const keepLoadedFlags = 0x1 | 0x4 | 0x1000;
-
-/**
- * Keeps koffi's library in memory until the process ends.
- *
- * A thread that is killed with an open watch calls back into koffi when its event loop is torn down, after Node has unloaded the library
- * of a thread that was its only user: the process then died of SIGSEGV.
- */
-function keepLoaded(dlopen: (path: string, flags: number) => unknown): void {
-  if (keptLoaded) return;
-  keptLoaded = true;
-  const path = /\/.*koffi\.node$/m.exec(readFileSync('/proc/self/maps', 'utf8'))?.[0];
-  if (path !== undefined) dlopen(path, keepLoadedFlags);
 }
 
 /** A function that not every C library has. */
@@ -184,10 +168,61 @@ export function libc(): Libc {
   return loaded.libc;
 }
 
-/** Calls back whenever a descriptor can be read, until closed. The descriptor must not belong to a Node handle. */
+/** EPOLL_CTL_ADD, EPOLLIN and the size of struct epoll_event (12 bytes on x86-64) of <sys/epoll.h>. */
+const epollAdd = 1;
+const epollIn = 1;
+const epollEventBytes = 16;
+
+/**
+ * Calls back in the thread's event loop whenever a descriptor can be read or was hung up, until closed. Costs some 20 µs a call. Throws
+ * SystemCallError for a descriptor that cannot be waited for (EPERM: a plain file).
+ *
+ * koffi has a watch of its own, but a thread that is killed while it has something to report ends the whole process (koffi calls into an
+ * environment that takes no calls any more). Node's own handles stand that. So the descriptor goes into an epoll set, which can be waited
+ * for like any descriptor; and the set takes the number of a UDP socket that Node waits for already, and closes with its thread. Node's
+ * attempt to receive from what is no socket any more is the news: it fails (ENOTSOCK) and takes nothing from the descriptor itself.
+ */
 export function watchReadable(fd: number, onReadable: () => void): Watch {
-  loaded ??= load();
-  return loaded.watchReadable(fd, onReadable);
+  const c = libc();
+  const set = c.epoll_create1(sockCloexec);
+  if (set < 0) throw systemCallError('epoll_create1', 'watch a descriptor');
+  const event = new Uint8Array(epollEventBytes);
+  writeU32(event, 0, epollIn);
+  if (c.epoll_ctl(set, epollAdd, fd, event) < 0) {
+    const error = systemCallError('epoll_ctl', 'watch a descriptor');
+    c.close(set);
+    throw error;
+  }
+  const place = c.socket(afInet, sockDgram | sockCloexec | sockNonblock, 0);
+  if (place < 0) {
+    const error = systemCallError('socket', 'watch a descriptor');
+    c.close(set);
+    throw error;
+  }
+  const watcher = createSocket('udp4');
+  watcher.bind({ fd: place });
+  // In the same turn: Node begins to wait for the number when the event loop comes by.
+  const replaced = c.dup3(set, place, sockCloexec);
+  const errno = replaced < 0 ? lastErrno() : null;
+  c.close(set);
+  if (errno !== null) {
+    watcher.close();
+    throw systemCallError('dup3', 'watch a descriptor', errno);
+  }
+  watcher.on('error', onReadable);
+  let closed = false;
+  return {
+    close() {
+      if (closed) return;
+      closed = true;
+      watcher.off('error', onReadable);
+      // A report that is on its way already is nobody's.
+      watcher.on('error', () => undefined);
+      watcher.close();
+    },
+    unref: () => void watcher.unref(),
+    ref: () => void watcher.ref(),
+  };
 }
 
 /** Closes a descriptor on another thread: for kinds whose closing waits (AF_PACKET: some 10 ms, until every processor has let go). */

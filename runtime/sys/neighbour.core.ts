@@ -73,7 +73,9 @@ export function neighbourProbe(address: Uint8Array, mac: Uint8Array): Frame {
 }
 
 /** Who answers in an ICMPv6 message for an address; null when it is no advertisement. `mac` is null when the answer does not tell it. */
-export function readAdvertisement(body: Uint8Array): { readonly address: Uint8Array; readonly mac: Uint8Array | null } | null {
+export function readAdvertisement(
+  body: Uint8Array,
+): { readonly address: Uint8Array; readonly mac: Uint8Array | null } | null {
   if (body.length < 24 || body[0] !== icmp6.advertisement) return null;
   const told = body.length >= 32 && body[24] === optionTargetAddress && body[25] === 1;
   return { address: new Uint8Array(body.subarray(8, 24)), mac: told ? new Uint8Array(body.subarray(26, 32)) : null };

@@ -75,7 +75,11 @@ function drain(fd: number, onDatagram: (bytes: Uint8Array, from: Uint8Array) => 
 
 /** Hears every ARP frame of this machine's interfaces in which somebody calls an address its own, until closed. Throws SystemCallError. */
 export function watchArp(onClaim: (address: Ipv4, mac: Uint8Array, linkIndex: number) => void): { close(): void } {
-  const fd = libc().socket(afPacket, sockRaw | sockCloexec | sockNonblock, ((etherTypeArp & 0xff) << 8) | (etherTypeArp >> 8));
+  const fd = libc().socket(
+    afPacket,
+    sockRaw | sockCloexec | sockNonblock,
+    ((etherTypeArp & 0xff) << 8) | (etherTypeArp >> 8),
+  );
   if (fd < 0) throw systemCallError('socket(AF_PACKET)', 'hear neighbours');
   const watch = watchReadable(fd, () =>
     drain(fd, (bytes, from) => {

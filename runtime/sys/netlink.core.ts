@@ -55,6 +55,7 @@ export const message = {
   error: 2,
   done: 3,
   newLink: 16,
+  deleteLink: 17,
   getLink: 18,
   newAddress: 20,
   deleteAddress: 21,

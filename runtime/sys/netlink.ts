@@ -4,6 +4,7 @@
  * Every call opens a socket, speaks and closes it (together some 50 µs), so nothing has to be kept or lent. Calls are synchronous;
  * the kernel answers within the request, so the deadline only guards against a kernel that does not.
  */
+import { closeSync } from 'node:fs';
 import { type Ms, ms } from '../units.ts';
 import {
   afNetlink,
@@ -39,6 +40,7 @@ import {
   request,
 } from './netlink.core.ts';
 import { type Address6, type Address6Change, decodeAddress6, encodeAddress6Change } from './netlink6.core.ts';
+import { ownDescriptor } from './owned-descriptor.ts';
 
 /** Outcome of a change; `errno` is a name such as EEXIST, EADDRNOTAVAIL, EPERM, ENODEV. */
 export type NetlinkResult = { readonly ok: true } | { readonly ok: false; readonly errno: string };
@@ -120,18 +122,84 @@ function dump<T>(type: number, family: 0 | 2 | 10, decode: (body: Uint8Array) =>
 
 /** Sends one change and waits for its acknowledgement. */
 function change(bytes: Uint8Array, own: number): NetlinkResult {
-  return withSocket(afNetlink, sockRaw, protocolRoute, (fd) => {
-    transmit(fd, bytes);
-    for (;;) {
-      const datagram = receive(fd, answerTimeoutMs);
-      if (datagram === null) return { ok: false, errno: 'ETIMEDOUT' };
-      for (const found of decodeMessages(datagram)) {
-        if (found.sequence !== own || found.type !== message.error) continue;
-        const value = errorOf(found.body);
-        return value === 0 ? { ok: true } : { ok: false, errno: errnoName(value) };
-      }
+  return withSocket(afNetlink, sockRaw, protocolRoute, (fd) => changeOver(fd, bytes, own));
+}
+
+function changeOver(fd: number, bytes: Uint8Array, own: number): NetlinkResult {
+  transmit(fd, bytes);
+  for (;;) {
+    const datagram = receive(fd, answerTimeoutMs);
+    if (datagram === null) return { ok: false, errno: 'ETIMEDOUT' };
+    for (const found of decodeMessages(datagram)) {
+      if (found.sequence !== own || found.type !== message.error) continue;
+      const value = errorOf(found.body);
+      return value === 0 ? { ok: true } : { ok: false, errno: errnoName(value) };
     }
-  });
+  }
+}
+
+/** A socket for changes that stays open: a change over it costs half of one that opens its own. */
+export interface ChangeSocket {
+  /** As {@link addAddress}. */
+  addAddress(address: AddressChange): NetlinkResult;
+  close(): void;
+}
+
+/** Opens one. Its descriptor is closed with the thread. Throws SystemCallError. */
+export function openChangeSocket(): ChangeSocket {
+  const fd = openKept('change the network configuration');
+  return {
+    addAddress: (address) => {
+      const own = nextSequence();
+      return changeOver(fd, encodeAddressChange(own, 'add', address), own);
+    },
+    close: () => closeSync(fd),
+  };
+}
+
+function openKept(what: string): number {
+  const fd = libc().socket(afNetlink, sockRaw | sockCloexec | sockNonblock, protocolRoute);
+  if (fd < 0) throw systemCallError('socket(AF_NETLINK)', what);
+  return ownDescriptor(fd);
+}
+
+/** What has changed since it was asked last; `unknown` when the kernel could not keep account. */
+export type Changes = readonly Message[] | 'unknown';
+
+/** The kernel's announcements of changed links and IPv4 addresses, kept by the kernel until they are asked for: nothing is woken by them. */
+export interface ChangeFeed {
+  /** Complete up to this moment: the kernel announces a change before it acknowledges it. */
+  take(): Changes;
+  close(): void;
+}
+
+/** Opens one. Its descriptor is closed with the thread. Throws SystemCallError. */
+export function openChangeFeed(): ChangeFeed {
+  const fd = openKept('watch the network configuration');
+  joinMonitorGroups(fd);
+  return {
+    take: () => {
+      const changes: Message[] = [];
+      for (;;) {
+        const sizeBytes = libc().recv(fd, (buffer ??= new Uint8Array(receiveBytes)), receiveBytes, msgDontwait);
+        if (sizeBytes < 0) {
+          const errno = lastErrno();
+          if (errno === 'EINTR') continue;
+          return errno === 'EAGAIN' ? changes : 'unknown';
+        }
+        for (const found of decodeMessages(buffer.slice(0, sizeBytes))) changes.push(found);
+      }
+    },
+    close: () => closeSync(fd),
+  };
+}
+
+function joinMonitorGroups(fd: number): void {
+  const local = new Uint8Array(12);
+  writeU16(local, 0, afNetlink);
+  writeU32(local, 8, monitorGroups);
+  if (libc().bind(fd, local, local.length) < 0)
+    throw systemCallError('bind(AF_NETLINK)', 'watch the network configuration');
 }
 
 /** All interfaces, in the kernel's order. Throws SystemCallError. */
@@ -200,11 +268,9 @@ export function monitorNetwork(onEvent: (event: NetworkEvent) => void): { close(
   const c = libc();
   const fd = c.socket(afNetlink, sockRaw | sockCloexec | sockNonblock, protocolRoute);
   if (fd < 0) throw systemCallError('socket(AF_NETLINK)', 'watch the network configuration');
-  const local = new Uint8Array(12);
-  writeU16(local, 0, afNetlink);
-  writeU32(local, 8, monitorGroups);
-  if (c.bind(fd, local, local.length) < 0) {
-    const error = systemCallError('bind(AF_NETLINK)', 'watch the network configuration');
+  try {
+    joinMonitorGroups(fd);
+  } catch (error) {
     c.close(fd);
     throw error;
   }

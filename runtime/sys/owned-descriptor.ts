@@ -13,15 +13,24 @@ import { libc, sockCloexec, systemCallError } from './libc.ts';
  * @returns the number to use and to close with `closeSync`. Throws SystemCallError, or what `openSync` throws without free descriptors.
  */
 export function ownDescriptor(fd: number): number {
-  const c = libc();
   try {
-    const owned = openSync('/dev/null', 'r');
-    // O_CLOEXEC has the number of SOCK_CLOEXEC.
-    if (c.dup3(fd, owned, sockCloexec) >= 0) return owned;
-    const error = systemCallError('dup3', 'give a descriptor to this thread');
-    closeSync(owned);
-    throw error;
+    const owned = copyDescriptor(fd);
+    if (owned === null) throw systemCallError('dup3', 'give a descriptor to this thread', 'EBADF');
+    return owned;
   } finally {
-    c.close(fd);
+    libc().close(fd);
   }
+}
+
+/**
+ * A second number for what is open under another one, also another thread's; the calling thread owns it.
+ *
+ * @returns null when nothing is open there. Throws what `openSync` throws without free descriptors.
+ */
+export function copyDescriptor(fd: number): number | null {
+  const owned = openSync('/dev/null', 'r');
+  // O_CLOEXEC has the number of SOCK_CLOEXEC.
+  if (libc().dup3(fd, owned, sockCloexec) >= 0) return owned;
+  closeSync(owned);
+  return null;
 }

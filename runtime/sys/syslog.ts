@@ -30,7 +30,7 @@ export const syslogFacilities: Readonly<Record<string, number>> = {
 };
 
 /** Where syslogd listens. */
-export const syslogPath = '/dev/log';
+const syslogPath = '/dev/log';
 
 /** A line longer than this is cut, as glibc-era daemons do with theirs [bytes]; RFC 5424 asks receivers for 2048. */
 const lineMaxBytes = 8_192;

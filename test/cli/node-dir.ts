@@ -37,7 +37,7 @@ export async function removeNodeDirs(): Promise<void> {
 }
 
 /** A UDP port that nobody uses now. */
-export async function freeUdpPort(): Promise<number> {
+async function freeUdpPort(): Promise<number> {
   const socket = createSocket('udp4');
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   socket.once('error', reject);

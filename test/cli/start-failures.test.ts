@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { exitCode } from '../../runtime/bin/exit-codes.ts';
 import { makeNodeDir, type NodeDir, removeNodeDirs, until } from './node-dir.ts';
-import { type Finished, finished, isRoot, ordinaryUser, systole } from './systole.ts';
+import { type Finished, finished, isRoot, ordinaryUser, spawnSystole, systole } from './systole.ts';
 
 afterEach(removeNodeDirs);
 
@@ -151,12 +151,16 @@ describe('a log file that cannot be written', () => {
     expect((await dir.run('stop')).code).toBe(0);
   });
 
-  it('sends the log of a foreground start to standard error', async () => {
+  it('makes standard error the log of a foreground start: a node is never mute', async () => {
     const dir = await makeNodeDir({ haCf: '@logfile /nonexistent/ha-log\n' });
-    rmSync(dir.runDir, { recursive: true });
-    writeFileSync(dir.runDir, '');
-    const { err } = await dir.start(['--foreground']);
-    expect(err).toContain('is not a directory');
+    const child = spawnSystole(['start', ...dir.directories, '--foreground']);
+    const end = finished(child, 25_000);
+    await until(async () => (await dir.run('status')).code === 0, 15_000, 'the node to answer');
+    child.kill('SIGTERM');
+    const { code, err } = await end;
+    expect(code).toBe(0);
+    expect(err).toContain('info: Heartbeat generation: ');
+    expect(err).toContain('alpha Heartbeat shutdown complete.');
   });
 });
 

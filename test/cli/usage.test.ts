@@ -1,4 +1,4 @@
-/** The command line itself: help, version, mistakes, and the table of exit codes in README.md. */
+/** The command line itself: help, version, mistakes. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { exitCode } from '../../runtime/bin/exit-codes.ts';
@@ -51,14 +51,4 @@ it.each([
   const { code, out, err } = await systole(args);
   expect({ code, out }).toEqual({ code: exitCode.usage, out: '' });
   expect(err).toContain(words);
-});
-
-it('has the exit codes that README.md lists', () => {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  const [, section] = /^## Exit codes\n(.*?)(?=^## |$(?![\s\S]))/ms.exec(readme) ?? [];
-  const listed = [...(section ?? '').matchAll(/^\| (\d+) \| `(\w+)` \|/gm)].map(([, code, name]) => [
-    name,
-    Number(code),
-  ]);
-  expect(Object.fromEntries(listed)).toEqual(exitCode);
 });

@@ -56,7 +56,7 @@ requireLab()('ping nodes beside the real heartbeat', () => {
     for (const host of lab.hosts) host.configure({ haCf: haCf(media), haresources: '' });
     const daemon = node1.startSystole();
     await node2.startHeartbeat();
-    await bothActive(lab, 'node1', 'node2');
+    await bothActive(lab, daemon, 'node1', 'node2');
     await Promise.all([systoleSees(node1, 'ping'), realSees(node2, 'ping')]);
     expect((await node1.systole(['status'])).stdout).toMatch(/^ +10\.77\.0\.254 +ping node +ping +heard \d+ ms ago$/m);
     await quietFor(lab, 'node1', 'node2', router, 40);

@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import type { Host } from './lab/host.ts';
 import type { Lab } from './lab/lab.ts';
+import type { LabProcess } from './lab/process.ts';
 import { eventually } from './lab/wait.ts';
 
 /** Times of these clusters' ha.cf [ms]. The real program reacts at its next tick of 500 ms, so it is given time. */
@@ -58,10 +59,12 @@ export function nodeOf(status: Status, name: string): StatusNode {
   return node;
 }
 
-/** Waits until Systole on `systole` and the real heartbeat on `real` see both nodes active. */
-export async function bothActive(lab: Lab, systole: string, real: string): Promise<void> {
+/** Waits until Systole (`daemon`) on `systole` and the real heartbeat on `real` see both nodes active. */
+export async function bothActive(lab: Lab, daemon: LabProcess, systole: string, real: string): Promise<void> {
   await eventually(
     async () => {
+      if (!daemon.running)
+        throw new Error(`Systole has ended: ${daemon.stderr}${lab.host(systole).log().slice(-2_000)}`);
       const status = await statusOf(lab.host(systole));
       const seen = await Promise.all(['node1', 'node2'].map((name) => lab.host(real).clStatus('nodestatus', name)));
       const states = [

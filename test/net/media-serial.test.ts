@@ -19,7 +19,7 @@ requireLab()('serial beside the real heartbeat', () => {
 
     let daemon = node1.startSystole();
     await node2.startHeartbeat();
-    await bothActive(lab, 'node1', 'node2');
+    await bothActive(lab, daemon, 'node1', 'node2');
     expect(nodeOf(await statusOf(node1), 'node2').links).toMatchObject([{ name: ends[0], status: 'up' }]);
     expect(await node2.clStatus('hblinkstatus', 'node1', ends[1])).toEqual({ code: 0, answer: 'up' });
     await quietFor(lab, 'node1', 'node2', ends[0], 60);
@@ -33,7 +33,7 @@ requireLab()('serial beside the real heartbeat', () => {
     await within(daemon.exited, slackMs, 'Systole to be killed');
     await node2.waitForLog(/WARN: node node1: is dead/, { fromOffset: offset, timeoutMs: times.deadtimeMs + slackMs });
     daemon = node1.startSystole();
-    await bothActive(lab, 'node1', 'node2');
+    await bothActive(lab, daemon, 'node1', 'node2');
 
     // Cable pulled: silence for both, the end for nobody.
     offset = node2.log().length;

@@ -3,7 +3,7 @@
  * held twice.
  */
 import { expect, test } from 'vitest';
-import { Cluster, handoverMs, slackMs, takeoverMs, twoLinks } from './cluster.ts';
+import { Cluster, handoverMs, takeoverMs, twoLinks } from './cluster.ts';
 import { requireLab } from './lab/require.ts';
 
 /** node2 has started the group before it declared node1 dead: it did not wait for the silence. */
@@ -14,15 +14,6 @@ async function expectAtOnce(cluster: Cluster, offset: number): Promise<void> {
   const started = log.indexOf('/etc/ha.d/resource.d/service web start');
   expect(started).toBeGreaterThan(log.indexOf("Received shutdown notice from 'node1'"));
   expect(started).toBeLessThan(log.indexOf('node node1: is dead'));
-}
-
-/** Both stop at the same moment; nothing is held, and nothing is left. */
-async function stopBoth(cluster: Cluster): Promise<void> {
-  const sinceMs = Date.now();
-  await Promise.all([cluster.stop('node1'), cluster.stop('node2')]);
-  await cluster.owned(null, slackMs);
-  expect((await cluster.observer.timeline()).overlaps({ fromMs: sinceMs })).toEqual([]);
-  for (const host of cluster.lab.hosts) expect(host.processes(), `left on ${host.name}`).toEqual([]);
 }
 
 requireLab()('leaving and coming back', () => {
@@ -59,7 +50,7 @@ requireLab()('leaving and coming back', () => {
     await cluster.steady();
     await cluster.expectOwner({ scenario: 'node2 is back', sinceMs, owner: 'node1', outageMs: 0 });
 
-    await stopBoth(cluster);
+    await cluster.stopAll();
   });
 
   test.concurrent('auto_failback off: the group stays where it is, until that node leaves', async () => {
@@ -86,7 +77,7 @@ requireLab()('leaving and coming back', () => {
     await cluster.expectOwner({ scenario: 'graceful stop of node2', sinceMs, owner: 'node1', outageMs: handoverMs });
     await cluster.start('node2');
     await cluster.steady();
-    await stopBoth(cluster);
+    await cluster.stopAll();
   });
 
   test.concurrent('auto_failback legacy: node2 takes over, and node1 asks for its group when it is back', async () => {
@@ -123,6 +114,6 @@ requireLab()('leaving and coming back', () => {
       withinMs: 30_000,
     });
     await cluster.steady();
-    await stopBoth(cluster);
+    await cluster.stopAll();
   });
 });

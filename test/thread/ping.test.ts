@@ -7,7 +7,6 @@ import { createPulseBoard, PulseBoard } from '../../actors/pulse.ts';
 import type { AuthKeys } from '../../conf/settings.ts';
 import { type ChildSpec, ms } from '../../runtime/index.ts';
 import { getString } from '../../runtime/message/message.ts';
-import { createDescriptorSlots } from '../../runtime/sys/descriptor-slots.ts';
 import { openIcmpSocket } from '../../runtime/sys/icmp.ts';
 import { linkName, nodeName } from '../../runtime/units.ts';
 import { Emitted, Run } from '../fixtures/actors/harness.ts';
@@ -59,7 +58,6 @@ function pingActor(specs: readonly PingSpec[], change: Partial<ChildSpec<PingPro
       realtimePriority: null,
       log: silent,
       logBadPackets: false,
-      descriptors: createDescriptorSlots(2),
     },
     refs: ['membership'],
     hangMs: null,
@@ -164,24 +162,19 @@ describe.skipIf(obstacle() !== null)('the ping actor', () => {
     expect(run.events.some(({ type }) => type === 'dying')).toBe(false);
   });
 
-  it('leaves no socket behind: stopped, killed, or started after a life that was killed', async () => {
+  it('leaves no socket behind, whether it is started again, stopped or killed', async () => {
     const before = openSockets();
     const spec = pingActor([v4, v6]);
-    await using first = new Run({ children: [recorder, spec] });
-    await first.supervisor.start();
-    await first.supervisor.restart('ping');
-    expect(openSockets()).toBe(before + 2);
-    // A kill runs nothing of the actor, so its sockets stay open: the next life closes them.
-    expect((await first.supervisor.killAll()).survivors).toEqual([]);
-    expect(openSockets()).toBe(before + 2);
-
-    await using second = new Run({ children: [recorder, spec] });
-    const heard = new Emitted(second, recorder);
-    await second.supervisor.start();
-    expect(openSockets()).toBe(before + 2);
-    second.supervisor.child(spec).cast({ type: 'status-sent', ts: '1' });
-    await heard.count(2);
-    await second.supervisor.stop();
-    expect(openSockets()).toBe(before);
+    for (const end of ['stop', 'killAll'] as const) {
+      await using run = new Run({ children: [recorder, spec] });
+      const heard = new Emitted(run, recorder);
+      await run.supervisor.start();
+      await run.supervisor.restart('ping');
+      expect(openSockets()).toBeGreaterThanOrEqual(before + 2);
+      run.supervisor.child(spec).cast({ type: 'status-sent', ts: '1' });
+      await heard.count(2);
+      expect((await run.supervisor[end]()).survivors).toEqual([]);
+      expect(openSockets()).toBe(before);
+    }
   });
 });

@@ -17,10 +17,18 @@ export interface StartOptions extends Directories {
 }
 
 /**
- * V8 settings of the daemon: a small young generation keeps collections short and memory low. One background thread of V8 is
- * enough for code as small as ours; more would compete with the beating threads for two cores.
+ * V8 settings of the daemon. A small young generation keeps collections short and memory low. All else is so that no beating thread ever waits
+ * for one of V8's helper threads: those have ordinary priority, so under full load a collection or a compilation that needs one would stand
+ * still for 100 ms and more (measured). Without them compilations run in the thread itself; the quick compilers only, since the best one takes
+ * milliseconds for code that is cold in every cache anyway. What is compiled is kept: a takeover after a quiet year must not compile first.
  */
-export const v8Flags: readonly string[] = ['--max-semi-space-size=1', '--v8-pool-size=1', '--single-threaded-gc'];
+export const v8Flags: readonly string[] = [
+  '--max-semi-space-size=1',
+  '--v8-pool-size=1',
+  '--single-threaded',
+  '--no-turbofan',
+  '--no-flush-bytecode',
+];
 
 /** The command line of the daemon process, and its environment. Also used by the demo. */
 export function daemonCommand(options: StartOptions): { file: string; args: string[]; env: NodeJS.ProcessEnv } {

@@ -24,6 +24,14 @@ const statusShape = v.object({
     holding: v.string(),
     rscstatus: v.optional(v.string()),
     rebootRequired: v.optional(v.boolean()),
+    fencing: v.optional(
+      v.object({
+        devices: v.array(v.object({ device: v.string(), status: v.string(), ageMs: v.nullable(v.number()) })),
+        pending: v.nullable(
+          v.object({ node: v.string(), sinceMs: v.number(), failures: v.number(), waitsFor: v.string() }),
+        ),
+      }),
+    ),
     groups: v.array(
       v.object({
         owner: v.string(),
@@ -33,6 +41,17 @@ const statusShape = v.object({
       }),
     ),
   }),
+  plugins: v.optional(
+    v.array(
+      v.object({
+        command: v.string(),
+        status: v.string(),
+        uptimeMs: v.nullable(v.number()),
+        restarts: v.number(),
+        lastExit: v.nullable(v.string()),
+      }),
+    ),
+  ),
   process: v.optional(v.object({ pid: v.number(), uptimeMs: v.number(), realtime: v.optional(v.string()) })),
   notActive: v.optional(v.array(v.string())),
 });
@@ -98,7 +117,7 @@ function stateColor(state: string): number {
 }
 
 /** An age as people read it: `85 ms`, `2.1 s`, `3 min`. */
-export function formatAge(ageMs: number): string {
+function formatAge(ageMs: number): string {
   if (ageMs < 1_000) return `${Math.round(ageMs)} ms`;
   if (ageMs < 60_000) return `${(ageMs / 1_000).toFixed(1)} s`;
   return ageMs < 7_200_000 ? `${Math.round(ageMs / 60_000)} min` : `${(ageMs / 3_600_000).toFixed(1)} h`;
@@ -137,8 +156,17 @@ const groupWords: Readonly<Record<string, { readonly text: string; readonly colo
   stuck: { text: 'STUCK: could not be stopped here, see the log', color: red },
 };
 
+/** What is known of a fencing device, for people. */
+const deviceWords: Readonly<Record<string, { readonly text: string; readonly color: number }>> & {
+  readonly unknown: { readonly text: string; readonly color: number };
+} = {
+  unknown: { text: 'not asked yet', color: yellow },
+  ok: { text: 'works', color: green },
+  failed: { text: 'FAILED: a dead node could not be fenced with it, see the log', color: red },
+};
+
 /** The whole status as text. Every fact carries its age, so that an old one cannot pass for a new one. */
-export function renderStatus(status: Status, io: Io): string {
+function renderStatus(status: Status, io: Io): string {
   const heading = `${status.node} is ${paint(io, stateColor(status.status), status.status)}, holding ${status.resources.holding}${
     status.resources.rscstatus === 'transition' ? ' (in transition)' : ''
   }`;
@@ -163,7 +191,32 @@ export function renderStatus(status: Status, io: Io): string {
     const { text, color } = groupWords[group.activity ?? (group.running ? 'held' : 'idle')] ?? groupWords.idle;
     return [{ text: group.resources.join(' ') }, { text: `prefers ${group.owner}`, color: dim }, { text, color }];
   });
+  const fencing = status.resources.fencing ?? { devices: [], pending: null };
+  const deviceRows = fencing.devices.map(({ device, status: state, ageMs }) => {
+    const { text, color } = deviceWords[state] ?? deviceWords.unknown;
+    return [
+      { text: device },
+      { text, color },
+      { text: ageMs === null ? 'never asked' : `asked ${formatAge(ageMs)} ago`, color: dim },
+    ];
+  });
+  const pluginRows = (status.plugins ?? []).map(({ command, status: state, uptimeMs, restarts, lastExit }) => [
+    { text: command },
+    { text: state, color: state === 'down' ? red : stateColor(state) },
+    { text: uptimeMs === null ? '' : `up ${formatAge(uptimeMs)}`, color: dim },
+    { text: `${restarts} restarts${lastExit === null ? '' : `, last ended by ${lastExit}`}`, color: dim },
+  ]);
   const remarks = [
+    ...(fencing.pending === null
+      ? []
+      : [
+          paint(
+            io,
+            red,
+            `FENCING of ${fencing.pending.node} for ${formatAge(fencing.pending.sinceMs)} (${fencing.pending.failures} failures): ${fencing.pending.waitsFor}`,
+          ),
+          '',
+        ]),
     ...(status.resources.rebootRequired === true
       ? [
           paint(io, red, 'REBOOT REQUIRED: a resource could not be stopped; nothing more is acquired here until then'),
@@ -183,6 +236,8 @@ export function renderStatus(status: Status, io: Io): string {
     'resource groups',
     groupRows.length === 0 ? '  none' : table(groupRows, io),
     '',
+    ...(deviceRows.length === 0 ? [] : ['fencing devices', table(deviceRows, io), '']),
+    ...(pluginRows.length === 0 ? [] : ['plugins', table(pluginRows, io), '']),
     ...remarks,
     paint(io, dim, `as of ${status.asOf}`),
   ].join('\n');

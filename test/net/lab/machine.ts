@@ -23,7 +23,7 @@ import { type ExecOptions, type ExecResult, exec, LabProcess, run, type SpawnOpt
 /** The host was switched on (its namespaces exist and its cables are plugged) or off (all its processes are gone). */
 export interface PowerEvent {
   readonly power: 'on' | 'off';
-  /** Wall clock [epoch ms]. At `off`: when the last process was known to be dead. */
+  /** Wall clock [epoch ms]. At `off`: when the kill was sent, after which nothing of the host runs any more. */
   readonly atMs: number;
 }
 
@@ -151,7 +151,7 @@ export class Machine {
     await Promise.all([namespace.gone(), ...this.#networks.map((network) => network.unplug(this.name))]);
     this.#namespace = undefined;
     await Promise.all([...this.#processes].map((child) => child.exited));
-    await this.#tell({ power: 'off', atMs: Date.now() });
+    await this.#tell({ power: 'off', atMs });
     return atMs;
   }
 

@@ -22,7 +22,7 @@ const rules: readonly ApiAuth[] = [
   { client: 'anon', uids: [accounts.root], gids: [accounts.haclient] },
 ];
 
-export const uuids = {
+const uuids = {
   node1: Uint8Array.from(Buffer.from('ErX+/OLAT2y/w8ta5H1alA==', 'base64')),
   node2: Uint8Array.from(Buffer.from('EXC+RlffQCu+PGSKNJyN2w==', 'base64')),
 };

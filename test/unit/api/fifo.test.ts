@@ -1,14 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FifoReader } from '../../../actors/api/fifo.core.ts';
+import { type FifoItem, FifoReader } from '../../../actors/api/fifo.core.ts';
 import { encodeNetstring } from '../../../runtime/message/datagram.ts';
 import { binaryField, field } from '../../../runtime/message/message.ts';
 import { asText } from './bench.ts';
 
+function take(reader: FifoReader, chunk: Uint8Array): FifoItem[] {
+  reader.push(chunk);
+  const items: FifoItem[] = [];
+  for (let item = reader.next(); item !== null; item = reader.next()) items.push(item);
+  return items;
+}
+
 function readAll(...chunks: (string | Uint8Array)[]): string[] {
   const reader = new FifoReader();
   return chunks
-    .flatMap((chunk) => reader.push(Buffer.from(chunk)))
+    .flatMap((chunk) => take(reader, Buffer.from(chunk)))
     .map((item) => (item.type === 'message' ? asText(item.fields) : 'lost'));
 }
 
@@ -56,7 +63,7 @@ describe('messages in the FIFO', () => {
 
   it('without an end are given up when they are too large, and the next one is found', () => {
     const reader = new FifoReader();
-    expect(reader.push(Buffer.from(`>>>\nt=a\n${'x=y\n'.repeat(70_000)}`))).toMatchObject([{ type: 'lost' }]);
-    expect(reader.push(Buffer.from('>>>\nt=b\n<<<\n'))).toMatchObject([{ type: 'message' }]);
+    expect(take(reader, Buffer.from(`>>>\nt=a\n${'x=y\n'.repeat(70_000)}`))).toMatchObject([{ type: 'lost' }]);
+    expect(take(reader, Buffer.from('>>>\nt=b\n<<<\n'))).toMatchObject([{ type: 'message' }]);
   });
 });

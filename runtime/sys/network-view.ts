@@ -1,0 +1,99 @@
+/**
+ * The network configuration as the kernel has it now, without asking for all of it every time.
+ *
+ * A list of links or addresses costs the kernel and us some 100 µs each. This keeps the last lists and a socket in which the kernel collects
+ * what has changed: a look costs one system call, and is as true as a fresh list. Sockets for changes and for announcements stay open as
+ * well, so that taking an address over takes the time of the one system call that adds it.
+ */
+import { type ArpSender, openArpSender } from './arp.ts';
+import { type Address, type AddressChange, decodeAddress, type Link, message, type Route } from './netlink.core.ts';
+import {
+  type ChangeFeed,
+  type ChangeSocket,
+  deleteAddress,
+  listAddresses,
+  listLinks,
+  listRoutes,
+  type NetlinkResult,
+  openChangeFeed,
+  openChangeSocket,
+  setLinkUp,
+} from './netlink.ts';
+
+export class NetworkView {
+  readonly #feed: ChangeFeed = openChangeFeed();
+  readonly #changes: ChangeSocket = openChangeSocket();
+  #links: readonly Link[] | null = null;
+  #addresses: Address[] | null = null;
+  #arp: ArpSender | null = null;
+
+  /** As {@link listLinks}. Throws SystemCallError. */
+  listLinks(): readonly Link[] {
+    this.#update();
+    this.#links ??= listLinks();
+    return this.#links;
+  }
+
+  /** As {@link listAddresses}. Throws SystemCallError. */
+  listAddresses(): readonly Address[] {
+    this.#update();
+    this.#addresses ??= listAddresses();
+    return this.#addresses;
+  }
+
+  listRoutes(): readonly Route[] {
+    return listRoutes();
+  }
+
+  addAddress(change: AddressChange): NetlinkResult {
+    return this.#changes.addAddress(change);
+  }
+
+  deleteAddress(change: AddressChange): NetlinkResult {
+    return deleteAddress(change);
+  }
+
+  setLinkUp(linkIndex: number): NetlinkResult {
+    return setLinkUp(linkIndex);
+  }
+
+  /** One sender for all, open until {@link close}: its own `close` does nothing. Throws SystemCallError: EPERM without CAP_NET_RAW. */
+  openArpSender(): ArpSender {
+    this.#arp ??= openArpSender();
+    const { send } = this.#arp;
+    return { send, close: () => undefined };
+  }
+
+  close(): void {
+    this.#feed.close();
+    this.#changes.close();
+    this.#arp?.close();
+  }
+
+  /** An added address is put at its place; whatever else has changed is asked for anew. */
+  #update(): void {
+    const changes = this.#feed.take();
+    if (changes === 'unknown') {
+      this.#links = null;
+      this.#addresses = null;
+      return;
+    }
+    for (const change of changes) {
+      const added = change.type === message.newAddress ? decodeAddress(change.body) : null;
+      if (change.type === message.newLink || change.type === message.deleteLink) this.#links = null;
+      else if (added === null || !this.#append(added)) this.#addresses = null;
+    }
+  }
+
+  /** @returns false when its place is not the end of its interface's addresses: it is one of them that changed */
+  #append(added: Address): boolean {
+    const addresses = this.#addresses;
+    if (addresses === null) return true;
+    if (addresses.some((entry) => entry.linkIndex === added.linkIndex && entry.address === added.address)) return false;
+    const last = addresses.findLastIndex((entry) => entry.linkIndex === added.linkIndex);
+    // The kernel puts primary addresses before all secondaries.
+    if (last < 0 || (!added.secondary && addresses[last]?.secondary === true)) return false;
+    this.#addresses = [...addresses.slice(0, last + 1), added, ...addresses.slice(last + 1)];
+    return true;
+  }
+}
