@@ -16,6 +16,7 @@ import type { Protocol } from '../runtime/protocol.ts';
 import { type RealtimeOutcome, setRealtime } from '../runtime/sys/realtime.ts';
 import { openSyslog } from '../runtime/sys/syslog.ts';
 import type { LinkName, Ms, NodeName } from '../runtime/units.ts';
+import { rehearseMembership } from './membership/rehearsal.ts';
 import type { MediumCast, MembershipCast } from './protocols.ts';
 import { PulseBoard, type PulseBoardShape } from './pulse.ts';
 
@@ -75,6 +76,8 @@ const complainEveryMs = 10_000;
 
 export default defineActor<MediumProtocol, MediumState>({
   async start(ctx, init) {
+    rehearseMembership(init.keys, 'classic');
+    globalThis.gc?.();
     const log = openLog(init.log, openSyslog);
     const board = new PulseBoard(init.pulse);
     const state: MediumState = {

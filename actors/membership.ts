@@ -17,8 +17,9 @@ import type { Protocol } from '../runtime/protocol.ts';
 import type { ActorRef } from '../runtime/ref.ts';
 import { type RealtimeOutcome, setRealtime } from '../runtime/sys/realtime.ts';
 import { openSyslog } from '../runtime/sys/syslog.ts';
-import { assertNever, type LinkName, type Ms, type NodeName } from '../runtime/units.ts';
+import { assertNever, type LinkName, type Ms, ms, type NodeName } from '../runtime/units.ts';
 import { observations } from './membership/observe.ts';
+import { rehearseMembership } from './membership/rehearsal.ts';
 import {
   awaitsVerdict,
   configFromSettings,
@@ -76,11 +77,17 @@ type Context = ActorContext<MembershipProtocol, ShellState>;
 /** How the tree calls the actors of serial media: they are given classic text in place of datagrams. */
 const serialMediumPrefix = 'medium:serial:';
 
+/** How often a medium is looked at that has not taken what waits in its socket [ms]. */
+const drainLookMs = 0.05;
+
 /** /proc/loadavg is read at most this often [ms]: the field informs people, and reading costs a system call in the tick. */
 const loadAverageEveryMs = 1_000;
 
 export default defineActor<MembershipProtocol, ShellState>({
   start(ctx, init) {
+    rehearseMembership(init.keys, init.settings.msgFmt);
+    // The first beats are not disturbed by what the start has left.
+    globalThis.gc?.();
     const board = new PulseBoard(init.pulse);
     const loadAverage = loadAverageReader(() => ctx.clock.now());
     const config = configFromSettings(init.settings, {
@@ -258,7 +265,8 @@ function drain(ctx: Context, state: ShellState): void {
   const wait = (): void => {
     const nowMs = ctx.clock.now();
     if (!state.outlets.settled && nowMs < patienceUntilMs) {
-      setImmediate(wait);
+      // Asleep: the medium may be waiting for this very processor.
+      ctx.clock.setTimer(ms(nowMs + drainLookMs), wait, { accuracy: 'precise' });
       return;
     }
     setImmediate(() =>

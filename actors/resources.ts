@@ -40,6 +40,7 @@ import { Hooks } from './resources/hooks.ts';
 import { locate, type Target } from './resources/locate.ts';
 import { stonithMessage } from './resources/messages.ts';
 import { Monitor } from './resources/monitor.ts';
+import { rehearseTakeover } from './resources/rehearsal.ts';
 import type { ResourcesEffect, ResourcesInput, ResourcesState } from './resources/types.ts';
 
 export interface ResourcesProtocol extends Protocol {
@@ -132,6 +133,8 @@ export default defineActor<ResourcesProtocol, ShellState>({
       onFailure: (error) => ctx.fail(error),
     });
     await guardian.start();
+    await rehearseTakeover(settings);
+    globalThis.gc?.();
     const groups = settings.managesResources ? settings.groups : [];
     const scriptLog = (tag: string, line: string): void => log.script(tag, process.pid, line);
     const clock = new SystemClock();

@@ -14,8 +14,16 @@ import { createMembership, type MembershipConfig, type MembershipState, nextDead
 const rounds = 200;
 const deadtimeMs = 3;
 
-/** Plays with the keys and the message format of the real node, so that the very same code is used. Nothing remains of it. */
-export function rehearseMembership(keys: AuthKeys, msgfmt: Settings['msgFmt']): void {
+/**
+ * Plays with the keys and the message format of the real node, so that the very same code is used. Nothing remains of it.
+ *
+ * @returns messages that went from one to the other, and whether the death was noticed
+ */
+export function rehearseMembership(
+  keys: AuthKeys,
+  msgfmt: Settings['msgFmt'],
+): { readonly messages: number; readonly died: boolean } {
+  let messages = 0;
   const pair = [play('rehearsal1', 1), play('rehearsal2', 2)] as const;
   const [survivor, victim] = pair;
   for (let nowMs = 0; nowMs < rounds; nowMs++) {
@@ -23,11 +31,14 @@ export function rehearseMembership(keys: AuthKeys, msgfmt: Settings['msgFmt']): 
       if (nextDeadlineMs(own) > nowMs) continue;
       for (const fields of advance(own, nowMs)) {
         const decoded = decodeDatagram(encodeDatagram(fields, { msgfmt, keys }), keys);
-        if (decoded.ok) step(other, { type: 'packet', link, fields: decoded.fields, heardMs: ms(nowMs) }, ms(nowMs));
+        if (!decoded.ok || decoded.auth !== 'ok') continue;
+        messages += 1;
+        step(other, { type: 'packet', link, fields: decoded.fields, heardMs: ms(nowMs) }, ms(nowMs));
       }
     }
   }
   for (let nowMs = rounds; nowMs <= rounds + 10 * deadtimeMs; nowMs++) advance(survivor, nowMs);
+  return { messages, died: survivor.byName.get('rehearsal2')?.status === 'dead' };
 }
 
 const link = linkName('rehearsal');

@@ -295,9 +295,9 @@ export class ResourceEngine {
   }
 
   async #operate(target: Exclude<Target, { kind: 'missing' }>, action: 'start' | 'stop'): Promise<OperationResult> {
-    const line =
+    const command =
       target.kind === 'address' ? [target.path, ...target.args, action].join(' ') : commandLine(target, action);
-    this.#manager('info', `info: Running ${line}`);
+    this.#manager('info', `info: Running ${command}`);
     const result = await this.#options.run(target, action);
     for (const line of result.output.split('\n')) if (line.trim() !== '') this.#options.log('debug', line.trimEnd());
     return result;

@@ -45,8 +45,8 @@ async function playTakeover(rules: Pick<ResourcesConfig, 'autoFailback' | 'confi
     nodes: [self, other].map((name) => ({ name, type: 'normal' as const })),
     groups: [group],
   });
-  const jobs: Promise<void>[] = [];
-  let ended: (() => void) | null = null;
+  const idle = Promise.withResolvers<void>();
+  let running = 0;
   const engine = new ResourceEngine({
     groups: [group],
     locate: (resource) => locate(resource, { configDir: rules.configDir, timeoutMs: 1_000 }),
@@ -58,27 +58,22 @@ async function playTakeover(rules: Pick<ResourcesConfig, 'autoFailback' | 'confi
     event: () => undefined,
     done: (input) => {
       feed(input);
-      ended?.();
+      running -= 1;
+      if (running === 0) idle.resolve();
     },
-    failed: (error) => {
-      throw error;
-    },
+    failed: (error) => idle.reject(error),
     pause: () => Promise.resolve(),
   });
   const feed = (input: ResourcesInput): void => {
     for (const effect of step(state, input, ms(0))) {
       if (effect.type !== 'acquire' && effect.type !== 'release' && effect.type !== 'probe') continue;
-      jobs.push(
-        new Promise((resolve) => {
-          ended = resolve;
-        }),
-      );
+      running += 1;
       engine.submit({ id: effect.job, verb: effect.type, why: effect.why, keys: effect.keys });
     }
   };
   feed({ type: 'comm-up', deadNodes: [] });
   feed(deathOf(other));
-  for (const job of jobs) await job;
+  if (running > 0) await idle.promise;
   const held = network.listAddresses().length > 1;
   agent.close();
   return held;

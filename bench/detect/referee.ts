@@ -3,7 +3,7 @@
  */
 import { LabProcess } from '../../test/net/lab/process.ts';
 import { eventually } from '../../test/net/lab/wait.ts';
-import { type Report, parseReport } from './report-line.core.ts';
+import { parseReport, type Report } from './report-line.core.ts';
 
 export type CapturedPacket = Extract<Report, { type: 'packet' }>;
 export type CapturedArp = Extract<Report, { type: 'arp' }>;

@@ -44,12 +44,14 @@ export function judgeTrial(seen: TrialSightings): TrialFigures | null {
     { atMs: seen.addressMs, by: 'address' },
   ] as const;
   let decision: { readonly atMs: number; readonly by: TrialFigures['by'] } | null = null;
-  for (const { atMs, by } of signs) if (atMs !== null && (decision === null || atMs < decision.atMs)) decision = { atMs, by };
+  for (const { atMs, by } of signs)
+    if (atMs !== null && (decision === null || atMs < decision.atMs)) decision = { atMs, by };
   if (decision === null) return null;
   const { atMs, by } = decision;
   const heardMs = seen.heartbeatsMs.findLast((heartbeatMs) => heartbeatMs <= atMs);
   if (heardMs === undefined) return null;
-  const since = (instantMs: number | null, fromMs: number): number | null => (instantMs === null ? null : instantMs - fromMs);
+  const since = (instantMs: number | null, fromMs: number): number | null =>
+    instantMs === null ? null : instantMs - fromMs;
   return {
     overheadMs: atMs - heardMs - seen.deadtimeMs,
     detectionMs: atMs - seen.faultMs,

@@ -21,7 +21,14 @@ const patienceMs = 5_000;
 const takeoverMs = 1_500;
 
 /** The pair must be steady; afterwards it is not: see {@link recover}. */
-export async function runTrial(arena: LabArena, peer: Peer, match: Match, timing: Timing, deadtimeMs: number, fault: Fault): Promise<TrialResult> {
+export async function runTrial(
+  arena: LabArena,
+  peer: Peer,
+  match: Match,
+  timing: Timing,
+  deadtimeMs: number,
+  fault: Fault,
+): Promise<TrialResult> {
   const { referee } = arena;
   const readyMs = now();
   // Any phase of the heartbeat's period, so that the fault is not in step with it.
@@ -29,14 +36,19 @@ export async function runTrial(arena: LabArena, peer: Peer, match: Match, timing
   if (match.decidedMs(readyMs) !== null) return { outcome: 'false-death' };
   const faultMs = await setFault(arena, match, fault);
   const sign = (): boolean => match.decidedMs(faultMs) !== null || reaction() !== null || address() !== null;
-  const reaction = (): number | null => referee.packets.find((packet) => packet.atMs >= faultMs && match.isReaction(packet))?.atMs ?? null;
+  const reaction = (): number | null =>
+    referee.packets.find((packet) => packet.atMs >= faultMs && match.isReaction(packet))?.atMs ?? null;
   const address = (): number | null =>
-    referee.addresses.find(({ atMs, change, address: which }) => atMs >= faultMs && change === 'added' && which === arena.serviceAddress)?.atMs ?? null;
+    referee.addresses.find(
+      ({ atMs, change, address: which }) => atMs >= faultMs && change === 'added' && which === arena.serviceAddress,
+    )?.atMs ?? null;
   const announcement = (): number | null =>
-    referee.arps.find(({ atMs, way, sender }) => atMs >= faultMs && way === 'out' && sender === arena.serviceAddress)?.atMs ?? null;
+    referee.arps.find(({ atMs, way, sender }) => atMs >= faultMs && way === 'out' && sender === arena.serviceAddress)
+      ?.atMs ?? null;
   try {
     await eventually(sign, { what: 'a decision', timeoutMs: deadtimeMs + patienceMs, intervalMs: 5 });
-    if (peer.takesAddress) await eventually(() => announcement() !== null, { what: 'the address', timeoutMs: takeoverMs, intervalMs: 5 });
+    if (peer.takesAddress)
+      await eventually(() => announcement() !== null, { what: 'the address', timeoutMs: takeoverMs, intervalMs: 5 });
   } catch (error) {
     if (!(error instanceof WaitTimeoutError)) throw error;
     if (!sign()) return { outcome: 'missed', why: error.message };

@@ -29,7 +29,8 @@ class Node {
     this.#rest = lines.pop() ?? '';
     for (const line of lines) {
       const [word, time] = line.split(' ');
-      if (word === 'up' || word === 'dead' || word === 'address') this.statements.push({ word, atMs: Number(time) / 1e6 });
+      if (word === 'up' || word === 'dead' || word === 'address')
+        this.statements.push({ word, atMs: Number(time) / 1e6 });
     }
   }
 
@@ -100,8 +101,14 @@ class FloorMatch implements Match {
     return packet.way === 'in' && packet.destinationPort === port;
   }
 
-  isReaction(packet: { readonly way: 'in' | 'out'; readonly destinationPort: number; readonly payload: Buffer }): boolean {
-    return packet.way === 'out' && packet.destinationPort === port && packet.payload.subarray(0, 4).toString() === 'dead';
+  isReaction(packet: {
+    readonly way: 'in' | 'out';
+    readonly destinationPort: number;
+    readonly payload: Buffer;
+  }): boolean {
+    return (
+      packet.way === 'out' && packet.destinationPort === port && packet.payload.subarray(0, 4).toString() === 'dead'
+    );
   }
 
   async stop(): Promise<void> {

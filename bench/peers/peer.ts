@@ -3,8 +3,9 @@
  *
  * All instants are milliseconds of CLOCK_MONOTONIC, which all processes and namespaces of a machine share.
  */
-import type { CapturedPacket, Referee } from '../detect/referee.ts';
+
 import type { Host } from '../../test/net/lab/host.ts';
+import type { CapturedPacket, Referee } from '../detect/referee.ts';
 
 /** One point of the sweep [ms]. */
 export interface Timing {
@@ -39,7 +40,9 @@ export interface Peer {
   /** Why it cannot run on this machine; null when it can. */
   missing(): string | null;
   /** The program's own words for this timing, or why it refuses. */
-  supports(timing: Timing): { readonly ok: true; readonly deadtimeMs: number } | { readonly ok: false; readonly why: string };
+  supports(
+    timing: Timing,
+  ): { readonly ok: true; readonly deadtimeMs: number } | { readonly ok: false; readonly why: string };
   /** Whether it takes the service address; a bare detector does not. */
   readonly takesAddress: boolean;
   /** Starts both nodes; they need not have met yet. */

@@ -15,7 +15,10 @@ export function endProcess(pid: number): void {
 /** A process and all its descendants. */
 export function descendants(pid: number): number[] {
   const children = taskIds(pid).flatMap((tid) =>
-    readText(`/proc/${pid}/task/${tid}/children`).split(' ').filter((word) => word.trim() !== '').map(Number),
+    readText(`/proc/${pid}/task/${tid}/children`)
+      .split(' ')
+      .filter((word) => word.trim() !== '')
+      .map(Number),
   );
   return [pid, ...children.flatMap(descendants)];
 }

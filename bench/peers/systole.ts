@@ -8,8 +8,8 @@ import type { Host } from '../../test/net/lab/host.ts';
 import type { LabProcess } from '../../test/net/lab/process.ts';
 import { eventually } from '../../test/net/lab/wait.ts';
 import { clusterHaCf, haresourcesFor } from './ha-cf.core.ts';
-import { descendants, endProcess } from './processes.ts';
 import type { Arena, Fault, Match, Peer, Timing } from './peer.ts';
+import { descendants, endProcess } from './processes.ts';
 
 export const heartbeatPort = 694;
 
@@ -114,7 +114,11 @@ class SystoleMatch implements Match {
     return packet.way === 'in' && packet.destinationPort === heartbeatPort;
   }
 
-  isReaction(packet: { readonly way: 'in' | 'out'; readonly destinationPort: number; readonly payload: Buffer }): boolean {
+  isReaction(packet: {
+    readonly way: 'in' | 'out';
+    readonly destinationPort: number;
+    readonly payload: Buffer;
+  }): boolean {
     return packet.way === 'out' && packet.destinationPort === heartbeatPort && packet.payload.includes('stonith');
   }
 

@@ -2,7 +2,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { exitCode } from '../../runtime/bin/exit-codes.ts';
 import { makeNodeDir, type NodeDir, removeNodeDirs, until } from './node-dir.ts';
@@ -269,7 +268,6 @@ describe('status --watch', () => {
     const end = finished(child, 20_000);
     child.stdout?.destroy();
     const { code, err } = await end;
-    expect({ code, err }).toEqual({ code: 0, err: '' });
-    await delay(0);
+    expect({ code, err }, dir.log()).toEqual({ code: 0, err: '' });
   });
 });

@@ -117,7 +117,10 @@ export class NodeDir {
     return await systole(['start', ...this.directories, ...args], options);
   }
 
-  async run(command: 'status' | 'stop' | 'reload', args: readonly string[] = []): Promise<Finished> {
+  async run(
+    command: 'status' | 'stop' | 'reload' | 'standby' | 'takeover',
+    args: readonly string[] = [],
+  ): Promise<Finished> {
     return await systole([command, '--run-dir', this.runDir, ...args]);
   }
 

@@ -1,4 +1,5 @@
 /** `systole standby` and `systole takeover` where nobody can take anything: each says so, in text and JSON, with its exit code. */
+import * as v from 'valibot';
 import { afterEach, describe, expect, it } from 'vitest';
 import { exitCode } from '../../runtime/bin/exit-codes.ts';
 import { makeNodeDir, removeNodeDirs, until } from './node-dir.ts';
@@ -28,11 +29,11 @@ describe.each(commands)('%s', (command) => {
 
   it('says that nothing runs', async () => {
     const dir = await makeNodeDir();
-    expect(await dir.run(command)).toMatchObject({
+    expect(await systole([command, '--run-dir', dir.runDir])).toMatchObject({
       code: exitCode.notRunning,
       err: `systole ${command}: heartbeat is stopped. No process\n`,
     });
-    expect(JSON.parse((await dir.run(command, ['local', '--json'])).out)).toEqual({
+    expect(JSON.parse((await systole([command, 'local', '--json', '--run-dir', dir.runDir])).out)).toEqual({
       outcome: 'not-running',
       set: 'local',
       text: 'heartbeat is stopped. No process',
@@ -40,16 +41,29 @@ describe.each(commands)('%s', (command) => {
   });
 });
 
-it('a node whose partner is not there refuses both, with the reason', async () => {
+it('a node whose partner is not there refuses to give, and has everything already', async () => {
   const dir = await makeNodeDir();
+  const ask = (command: string, ...args: readonly string[]) => systole([command, ...args, '--run-dir', dir.runDir]);
   expect((await dir.start()).code).toBe(exitCode.ok);
-  await until(async () => (await dir.run('status')).code === exitCode.ok, 15_000, 'the node to answer');
-  for (const command of commands) {
-    const { code, err } = await dir.run(command, ['--wait']);
-    expect(code).toBe(exitCode.general);
-    expect(err).toMatch(new RegExp(`^systole ${command}: refused: .+\n$`));
-    const answer: { outcome: string; text: string } = JSON.parse((await dir.run(command, ['--json'])).out);
-    expect(answer.outcome).toBe('refused');
-    expect(err).toContain(answer.text);
-  }
+  const holding = v.object({ resources: v.object({ rscstatus: v.string() }) });
+  await until(
+    async () => {
+      const { code, out } = await dir.run('status', ['--json']);
+      return code === exitCode.ok && v.parse(holding, JSON.parse(out)).resources.rscstatus === 'all';
+    },
+    20_000,
+    'the node to hold everything',
+  );
+  const text = 'beta is dead: there is nobody to take resources';
+  expect(await ask('standby', '--wait')).toEqual({
+    code: exitCode.general,
+    out: '',
+    err: `systole standby: refused: ${text}\n`,
+  });
+  expect(await ask('standby', 'local', '--json')).toEqual({
+    code: exitCode.general,
+    out: `{"outcome":"refused","set":"local","text":"refused: ${text}"}\n`,
+    err: '',
+  });
+  expect(await ask('takeover')).toEqual({ code: exitCode.ok, out: 'all resources run here already\n', err: '' });
 });

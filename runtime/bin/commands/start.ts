@@ -28,6 +28,8 @@ export const v8Flags: readonly string[] = [
   '--single-threaded',
   '--no-turbofan',
   '--no-flush-bytecode',
+  // For one collection before the first heartbeat.
+  '--expose-gc',
 ];
 
 /** The command line of the daemon process, and its environment. Also used by the demo. */

@@ -1,11 +1,11 @@
 /** `systole stop` and `systole reload`: ask the running daemon, and wait until it has done it. */
-import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
 import { adminRequest, hung, notPermitted } from '../admin-client.ts';
 import { adminSocketPath } from '../directories.ts';
 import { type ExitCode, exitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
+import { processExists } from '../process.ts';
 
 export interface StopOptions {
   readonly runDir: string;
@@ -58,7 +58,7 @@ const stopped = v.object({ pid: v.number() });
 async function processGone(result: unknown, deadlineMs: number): Promise<boolean> {
   const { pid } = v.parse(stopped, result);
   const end = performance.now() + deadlineMs;
-  while (existsSync(`/proc/${pid}/exe`)) {
+  while (processExists(pid)) {
     if (performance.now() > end) return false;
     await delay(10);
   }

@@ -1,5 +1,5 @@
 /** One daemon for each state directory and each run directory, and none while another program's heartbeat runs here. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LockResult, lockFile } from '../../sys/lock.ts';
@@ -9,6 +9,8 @@ import { directoryFailure, StartFailure } from './start-failure.ts';
 
 /** How long a new daemon waits for the guardian of a dead one, which is still stopping what that one held [ms]. */
 const guardianPatienceMs = 120_000;
+/** How long a lock of a process that is just ending is waited for [ms]; it takes some milliseconds, more under load. */
+const dyingMs = 3_000;
 /** How often it says that it still waits [ms]; less than the starting command waits for a word. */
 const remindEveryMs = 20_000;
 
@@ -20,20 +22,30 @@ const remindEveryMs = 20_000;
  */
 export async function takeLocks(directories: Directories, say: (text: string) => void): Promise<void> {
   const { stateDir, runDir } = directories;
-  takeOwn('--state-dir', stateDir, 'the state directory', 'systole.lock');
-  takeOwn('--run-dir', runDir, 'the run directory', 'systole-run.lock');
+  await takeOwn('--state-dir', stateDir, 'the state directory', 'systole.lock');
+  await takeOwn('--run-dir', runDir, 'the run directory', 'systole-run.lock');
   refuseOriginal(runDir);
   await waitForGuardian(stateDir, say);
 }
 
-function takeOwn(option: string, dir: string, what: string, name: string): void {
-  const lock = lockIn(option, dir, name);
+async function takeOwn(option: string, dir: string, what: string, name: string): Promise<void> {
+  const startedMs = performance.now();
+  let lock = lockIn(option, dir, name);
+  while (!lock.ok && performance.now() - startedMs < dyingMs && isDying(lock.holderPid)) {
+    await delay(10);
+    lock = lockIn(option, dir, name);
+  }
   if (lock.ok) return;
   const pid = lock.holderPid === null ? '' : ` [pid ${lock.holderPid}]`;
   throw new StartFailure(
     exitCode.alreadyRunning,
     `heartbeat: already running${pid} on ${what} ${dir}: stop it first (systole stop), or give another ${option}`,
   );
+}
+
+/** A process that ends loses its program first and its locks a moment later. */
+function isDying(pid: number | null): boolean {
+  return pid === null || !existsSync(`/proc/${pid}/exe`);
 }
 
 function lockIn(option: string, dir: string, name: string): LockResult {
