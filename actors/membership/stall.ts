@@ -34,9 +34,7 @@ export function noteLateness(turn: Turn): void {
   if (lateMs >= keepaliveMs) log(turn, 'WARN', `Own heartbeat late by ${Math.round(lateMs)} ms: this node was stalled`);
 
   const { self } = state;
-  // What we advertise counts, since the peers go by it: more than the dead time in the first seconds.
-  const ownLimitMs = limitMs(state, self) + state.extraDeadMs;
-  if (state.mute || self.lastStatusMs === null || nowMs - self.lastStatusMs < ownLimitMs) return;
+  if (state.mute || self.lastStatusMs === null || nowMs - self.lastStatusMs < limitMs(state, self)) return;
   state.mute = true;
   state.restartAsked = true;
   log(turn, 'WARN', `node ${self.name}: is dead`);

@@ -62,7 +62,7 @@ it('a node whose partner is not there refuses to give, and has everything alread
   });
   expect(await ask('standby', 'local', '--json')).toEqual({
     code: exitCode.general,
-    out: `{"outcome":"refused","set":"local","text":"refused: ${text}"}\n`,
+    out: `{"outcome":"refused","set":"local","text":"${text}"}\n`,
     err: '',
   });
   expect(await ask('takeover')).toEqual({ code: exitCode.ok, out: 'all resources run here already\n', err: '' });

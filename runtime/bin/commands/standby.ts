@@ -27,10 +27,10 @@ const answerOf = v.object({ stage: v.picklist(['accepted', 'done']), text: v.str
 export async function runHandover(options: HandoverOptions, io: Io): Promise<ExitCode> {
   const { command, set, wait, runDir, timeoutMs } = options;
   const answer = await adminRequest(adminSocketPath(runDir), command, { set, wait }, timeoutMs);
-  const say = (outcome: string, text: string, code: ExitCode): ExitCode => {
+  const say = (outcome: string, text: string, code: ExitCode, prefix = ''): ExitCode => {
     if (options.json) io.out(`${JSON.stringify({ outcome, set, text })}\n`);
     else if (code === exitCode.ok) io.out(`${text}\n`);
-    else io.err(`systole ${command}: ${text}\n`);
+    else io.err(`systole ${command}: ${prefix}${text}\n`);
     return code;
   };
   switch (answer.kind) {
@@ -39,11 +39,9 @@ export async function runHandover(options: HandoverOptions, io: Io): Promise<Exi
       return say(stage, stage === 'accepted' ? `${text} (--wait waits until it is done)` : text, exitCode.ok);
     }
     case 'refused':
-      return say(
-        answer.code === 'HB_OPERATOR_FAILED' ? 'failed' : 'refused',
-        `${answer.code === 'HB_OPERATOR_FAILED' ? 'not done' : 'refused'}: ${answer.message}`,
-        exitCode.general,
-      );
+      return answer.code === 'HB_OPERATOR_FAILED'
+        ? say('failed', answer.message, exitCode.general, 'not done: ')
+        : say('refused', answer.message, exitCode.general, 'refused: ');
     case 'not-running':
       return say('not-running', 'heartbeat is stopped. No process', exitCode.notRunning);
     case 'not-permitted':
