@@ -243,8 +243,8 @@ export default defineActor<ResourcesProtocol, ShellState>({
       default:
         run(ctx, state, message);
         if (message.type === 'comm-up') state.fencer.take(message);
-        // After what the event means for resources.
-        callHooks(state, message);
+        // After what the event means for resources, and after what has begun because of it.
+        setImmediate(() => callHooks(state, message));
     }
   },
 

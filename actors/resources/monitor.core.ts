@@ -9,13 +9,6 @@ import { type Ms, ms } from '../../runtime/units.ts';
 import type { GroupState } from './groups.ts';
 import type { Turn } from './turn.ts';
 
-export interface MonitorConfig {
-  /** From the end of one round to the begin of the next [ms, >= 100]. */
-  readonly intervalMs: Ms;
-  /** Failures within {@link MEMORY_MS} after which the group is offered to the other node [>= 1]. */
-  readonly failures: number;
-}
-
 /** How long a failure, and a failover because of failures, is remembered [ms]. */
 const MEMORY_MS = 3_600_000;
 /** The shortest and longest distance between restarts of a group that has used up its failures here [ms]. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
+import { ms } from '../../runtime/units.ts';
 import { viewResources } from './core.ts';
 import { group } from './test-bench.ts';
 import { TestCluster, type Which } from './test-cluster.ts';
@@ -10,7 +11,9 @@ const groups = [group('node1 web'), group('node1 mail'), group('node2 db')];
 type Act =
   | { readonly do: 'start' | 'kill' | 'stop'; readonly node: Which }
   | { readonly do: 'standby' | 'takeover'; readonly node: Which; readonly set: 'all' | 'local' | 'foreign' }
-  | { readonly do: 'cut' | 'heal'; readonly node: Which };
+  | { readonly do: 'cut' | 'heal'; readonly node: Which }
+  /** A resource of a group stops running by itself. */
+  | { readonly do: 'fail'; readonly node: Which; readonly key: string };
 
 interface Step {
   readonly act: Act;
@@ -26,6 +29,11 @@ const operator: fc.Arbitrary<Act> = fc.record({
   set: fc.constantFrom('all', 'local', 'foreign'),
 });
 const link: fc.Arbitrary<Act> = fc.record({ do: fc.constantFrom('cut', 'heal'), node });
+const failure: fc.Arbitrary<Act> = fc.record({
+  do: fc.constant('fail' as const),
+  node,
+  key: fc.constantFrom('web', 'mail', 'db'),
+});
 const waits = fc.integer({ min: 0, max: 16_000 });
 const steps = (acts: fc.Arbitrary<Act>): fc.Arbitrary<Step[]> =>
   fc.array(fc.record({ act: acts, waitMs: waits }), { maxLength: 14, size: 'max' });
@@ -54,6 +62,9 @@ function perform(cluster: TestCluster, act: Act): void {
     case 'heal':
       cluster.setCut(act.node, act.do === 'cut');
       return;
+    case 'fail':
+      cluster.fail(act.node, act.key);
+      return;
   }
 }
 
@@ -65,7 +76,7 @@ function play(
 ): TestCluster {
   const { broken = [], stubborn = [] } = faults;
   const cluster = new TestCluster(
-    { autoFailback, groups },
+    { autoFailback, groups, monitor: { intervalMs: ms(1_000), failures: 2 } },
     { random: seeded(seed), broken: new Set(broken), stubborn: new Set(stubborn) },
   );
   cluster.start(0);
@@ -184,7 +195,7 @@ describe('two nodes, any schedule', () => {
   it('never makes two owners while messages flow', () => {
     fc.assert(
       fc.property(
-        steps(fc.oneof(life, operator)),
+        steps(fc.oneof(life, operator, failure)),
         seeds,
         failback,
         trouble,
@@ -201,7 +212,7 @@ describe('two nodes, any schedule', () => {
 
   it('ends with exactly one owner of each group, whatever died or was cut', () => {
     fc.assert(
-      fc.property(steps(fc.oneof(life, operator, link)), seeds, failback, (schedule, seed, autoFailback) => {
+      fc.property(steps(fc.oneof(life, operator, link, failure)), seeds, failback, (schedule, seed, autoFailback) => {
         const cluster = play(schedule, seed, autoFailback);
         recover(cluster);
         expectOneOwnerEach(cluster);

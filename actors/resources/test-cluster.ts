@@ -130,6 +130,13 @@ export class TestCluster {
     if (life?.up === true) this.#feed(life, { type, set });
   }
 
+  /** The node's monitor finds that a resource of the group does not run; the rest of the group still does. */
+  fail(which: Which, key: string): void {
+    const life = this.lives[which];
+    if (life === null || !life.up || !this.running[which].has(key)) return;
+    this.#feed(life, { type: 'resource-failed', key, resource: key });
+  }
+
   /** Cuts or heals what one node sends. */
   setCut(from: Which, cut: boolean): void {
     if (this.cut[from] === cut) return;
@@ -280,7 +287,12 @@ export class TestCluster {
     for (const line of linesOf(effects)) this.#note(life.which, line);
     for (const effect of effects) {
       if (effect.type === 'send') this.#send(life, effect.fields);
-      else if (effect.type === 'acquire' || effect.type === 'release' || effect.type === 'probe') {
+      else if (
+        effect.type === 'acquire' ||
+        effect.type === 'release' ||
+        effect.type === 'probe' ||
+        effect.type === 'restart'
+      ) {
         this.#submit(life, { id: effect.job, verb: effect.type, why: effect.why, keys: effect.keys });
       } else if (effect.type === 'fence') this.#fence(life, effect);
       else if (effect.type === 'cancel-fencing') this.#fence(life, { type: 'cancel', why: effect.why });
@@ -370,7 +382,8 @@ export class TestCluster {
       return;
     }
     const running = this.running[life.which];
-    const opposite = job.verb === 'acquire' ? 'release' : job.why === 'verify-idle' ? 'acquire' : null;
+    const starts = job.verb === 'acquire' || job.verb === 'restart';
+    const opposite = starts ? 'release' : job.why === 'verify-idle' ? 'acquire' : null;
     const superseded = life.queue.some((later) => later !== job && later.verb === opposite && later.keys.includes(key));
     const wasHeld = running.has(key);
     if (superseded || (job.verb === 'release' && !wasHeld)) {
@@ -378,15 +391,15 @@ export class TestCluster {
       this.#after(0, () => this.#nextGroup(life, job, keys, outcomes));
       return;
     }
-    if (job.verb === 'acquire') running.add(key);
+    if (starts) running.add(key);
     this.#after(10 + this.#faults.random() * 2_000, () => {
       if (!life.alive) return;
-      const fails = job.verb === 'acquire' && this.#faults.broken.has(`${names[life.which]} ${key}`);
+      const fails = starts && this.#faults.broken.has(`${names[life.which]} ${key}`);
       const stuck = (job.verb === 'release' || fails) && this.#faults.stubborn.has(`${names[life.which]} ${key}`);
       if (!stuck && (job.verb === 'release' || fails)) running.delete(key);
       if (stuck) outcomes.push({ key, result: 'stuck', resource: key });
       else if (fails) outcomes.push({ key, result: 'failed', resource: key });
-      else if (job.verb === 'acquire' || (job.verb === 'probe' && wasHeld)) outcomes.push({ key, result: 'held' });
+      else if (starts || (job.verb === 'probe' && wasHeld)) outcomes.push({ key, result: 'held' });
       else outcomes.push({ key, result: 'released', wasHeld });
       this.#nextGroup(life, job, keys, outcomes);
     });

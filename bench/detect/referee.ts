@@ -49,6 +49,20 @@ export class Referee {
     if (!this.#process.running) throw new Error(`the referee ended: ${this.#process.stderr.trim()}`);
   }
 
+  /** The newest packet of a kind among those of the last `withinMs`; null when there is none. */
+  lastPacket(fits: (packet: CapturedPacket) => boolean, withinMs: number): CapturedPacket | null {
+    const found = this.packets.findLast(fits);
+    return found !== undefined && found.atMs >= this.#untilMs - withinMs ? found : null;
+  }
+
+  /** Whether the newest packet of a kind says a thing, in both directions. */
+  bothSay(isKind: (packet: CapturedPacket) => boolean, says: (packet: CapturedPacket) => boolean): boolean {
+    return (['in', 'out'] as const).every((way) => {
+      const newest = this.lastPacket((packet) => packet.way === way && isKind(packet), 2_000);
+      return newest !== null && says(newest);
+    });
+  }
+
   async stop(): Promise<void> {
     await this.#process.kill();
   }

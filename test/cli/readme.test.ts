@@ -16,7 +16,7 @@ function section(heading: string): string {
 }
 
 it('lists the exit codes', () => {
-  const listed = [...section('Exit codes').matchAll(/^\| (\d+) \| `(\w+)` \|/gm)].map(([, code, name]) => [
+  const listed = [...section('Exit codes').matchAll(/^\| (\d+) *\| `(\w+)` *\|/gm)].map(([, code, name]) => [
     name,
     Number(code),
   ]);
