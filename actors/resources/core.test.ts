@@ -425,6 +425,21 @@ describe('automatic failback (section 8)', () => {
     ]);
   });
 
+  it('waits for a node that left and is back before it was taken for dead: what it said in its last life counts no more', () => {
+    const bench = steady();
+    bench.hear('resource rsc_hold=none rtype=full isstable=0 info=shutdown');
+    bench.hear('shutdone st=dead');
+    bench.finish();
+    bench.feed({ type: 'node-restarted', node: n2 });
+    const early = bench.feed({ type: 'node-status', node: n2, nodeType: 'normal', status: 'up', previous: 'active' });
+    expect(early.filter((line) => line.includes('ask_resources'))).toEqual([]);
+    bench.hear('starting');
+    bench.hear('resource rsc_hold=none rtype=full isstable=0');
+    expect(bench.hear('resource rsc_hold=none rtype=full isstable=1')).toContain(
+      'send ask_resources rsc_hold=foreign info=me',
+    );
+  });
+
   it('keeps them when it is off', () => {
     expect(back('off').filter((line) => line.includes('ask_resources'))).toEqual([]);
   });

@@ -148,6 +148,9 @@ function apply(turn: Turn, input: ResourcesInput): void {
       if (state.fencing === 'done') state.fencing = 'no';
       other.sequence = -1;
       other.leaving = 'no';
+      // What it said in its last life holds no more: it is not stable before it says so.
+      other.reported = false;
+      other.stable = false;
       return;
     case 'link-status':
       return;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ms } from '../../runtime/units.ts';
-import { CoreBench } from './test-bench.ts';
+import { CoreBench, group, n2 } from './test-bench.ts';
 import type { ResourcesConfig } from './types.ts';
 
 const monitor = { intervalMs: ms(1_000), failures: 3 };
@@ -76,6 +76,26 @@ describe('a resource that does not run any more', () => {
     }
     const distances = restartsMs.slice(1).map((at, index) => (at - (restartsMs[index] ?? 0)) / 1_000);
     expect(distances).toEqual([1, 1, 1, 10, 20, 40, 80, 160, 320, 600, 600, 600, 600]);
+  });
+
+  it('is started here again when the node dies that it was given up for', () => {
+    // Found by a long search: the node held everything else, so that its partner's death left nothing to take over.
+    const bench = settled({ groups: [group('node1 mail'), group('node1 web'), group('node2 db')] });
+    bench.hear('resource rsc_hold=none rtype=full isstable=1 seq=2');
+    bench.die();
+    bench.finish();
+    bench.feed({ type: 'node-status', node: n2, nodeType: 'normal', status: 'active', previous: 'dead' });
+    bench.hear('resource rsc_hold=none rtype=full isstable=1 seq=3');
+    expect(bench.state.claims).toBe('all');
+    for (let count = 1; count <= 3; count++) {
+      fail(bench);
+      bench.finish();
+    }
+    expect(bench.state.groups.get('web')?.activity).toBe('failed');
+    bench.hearSelf('ask_resources rsc_hold=local info=me');
+    expect(jobs(bench.die()).join()).toMatch(/acquire own mail web/);
+    bench.finish();
+    expect(bench.state.groups.get('web')?.activity).toBe('held');
   });
 
   it('does not wander: one that came back from the other node within the hour stays here', () => {

@@ -179,7 +179,9 @@ function askAgain(turn: Turn, origin: AskOrigin | null): void {
 
 /** Ends an exchange whose other half is gone. Jobs that run go on; what they give is counted when they are done. */
 export function cancelStandby(turn: Turn): void {
+  const { standby } = turn.state;
   turn.state.standby = { step: 'not' };
+  if (standby.step === 'asked') askAgain(turn, standby.origin);
 }
 
 /**
@@ -190,7 +192,6 @@ export function restartStandby(turn: Turn): void {
   const { standby } = turn.state;
   if (standby.step === 'not') return;
   cancelStandby(turn);
-  if (standby.step === 'asked') askAgain(turn, standby.origin);
   if (standby.step === 'giving') {
     turn.state.needsFailback = true;
     turn.acquire(standby.set, 'standby');

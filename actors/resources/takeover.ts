@@ -43,7 +43,9 @@ export function acceptDeath(turn: Turn, wasHeard: boolean): void {
     turn.log('WARN', 'Shared disks are not protected.');
   }
   if (state.phase === 'shutdown') return;
-  if (gaveUp && state.claims === 'all') other.stable = true;
+  // What could not be started here, or was given up for the other node, is this node's alone again.
+  if (gaveUp && state.claims === 'all' && ![...state.groups.values()].some((group) => group.activity === 'failed'))
+    other.stable = true;
   else takeOver(turn, 'dead');
 }
 

@@ -4,6 +4,7 @@
 import type { Host } from '../../test/net/lab/host.ts';
 import type { LabProcess } from '../../test/net/lab/process.ts';
 import { eventually } from '../../test/net/lab/wait.ts';
+import { endOf, endProcess } from './processes.ts';
 import type { Arena, Fault, Match, Peer, Timing } from './peer.ts';
 
 const port = 6_000;
@@ -83,8 +84,8 @@ class FloorMatch implements Match {
 
   async recover(fault: Fault): Promise<void> {
     if (fault === 'cut') return;
-    await this.#victim.process.signal('SIGKILL');
-    await this.#victim.process.exited;
+    for (const pid of this.victimPids()) endProcess(pid);
+    await endOf(this.#victim.process);
     await eventually(() => !this.#survivor.alive, { what: 'the floor program to miss its peer', intervalMs: 5 });
     this.#victim = this.#start('victim');
   }
@@ -112,10 +113,8 @@ class FloorMatch implements Match {
   }
 
   async stop(): Promise<void> {
-    for (const { process } of [this.#survivor, this.#victim]) {
-      await process.signal('SIGKILL');
-      await process.exited;
-    }
+    for (const pid of [...this.survivorPids(), ...this.victimPids()]) endProcess(pid);
+    for (const { process } of [this.#survivor, this.#victim]) await endOf(process);
   }
 }
 

@@ -2,6 +2,7 @@
  * Processes of the programs under test, as this machine counts them.
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import type { LabProcess } from '../../test/net/lab/process.ts';
 
 /** Kills a process that may have ended already. */
 export function endProcess(pid: number): void {
@@ -10,6 +11,15 @@ export function endProcess(pid: number): void {
   } catch (error) {
     if (!isGone(error)) throw error;
   }
+}
+
+/**
+ * Waits for the end of a program in a host whose processes were killed. The `nsenter` that carried it in stops with a program that is stopped,
+ * and must be woken to notice the end.
+ */
+export async function endOf(carrier: LabProcess): Promise<void> {
+  if (carrier.running) process.kill(carrier.pid, 'SIGCONT');
+  await carrier.exited;
 }
 
 /** A process and all its descendants. */

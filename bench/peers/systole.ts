@@ -9,7 +9,7 @@ import type { LabProcess } from '../../test/net/lab/process.ts';
 import { eventually } from '../../test/net/lab/wait.ts';
 import { clusterHaCf, haresourcesFor } from './ha-cf.core.ts';
 import type { Arena, Fault, Match, Peer, Timing } from './peer.ts';
-import { descendants, endProcess } from './processes.ts';
+import { descendants, endOf, endProcess } from './processes.ts';
 
 export const heartbeatPort = 694;
 
@@ -98,7 +98,7 @@ class SystoleMatch implements Match {
   async recover(fault: Fault): Promise<void> {
     if (fault === 'cut') return;
     for (const pid of this.victimPids()) endProcess(pid);
-    await this.#processes.victim.exited;
+    await endOf(this.#processes.victim);
     this.#processes.victim = this.#arena.victim.startSystole();
   }
 
@@ -126,7 +126,7 @@ class SystoleMatch implements Match {
     this.#events?.close();
     for (const role of ['survivor', 'victim'] as const) {
       for (const pid of hostPids(this.#arena[role], 'heartbeatd')) endProcess(pid);
-      await this.#processes[role].exited;
+      await endOf(this.#processes[role]);
     }
   }
 }

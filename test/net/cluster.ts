@@ -15,7 +15,7 @@ import { eventually, within } from './lab/wait.ts';
 /** The times of all scenarios' ha.cf. */
 export const times = { keepaliveMs: 200, deadtimeMs: 1_000, initdeadMs: 3_000 } as const;
 /** What the stand-in scripts of one group take, all together: a few tens of milliseconds each, but on a busy machine [ms]. */
-export const scriptsMs = 1_000;
+const scriptsMs = 1_000;
 /** Two noisy cores with other work: how much later than its deadline anything may come [ms]. */
 export const slackMs = 3_000;
 /** Two processes stamp what two hosts do: shorter overlaps are their imprecision [ms]. */

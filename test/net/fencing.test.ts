@@ -1,6 +1,7 @@
 /**
  * Fencing with a real power switch: a plugin of cluster-glue's `stonith` command that has the laboratory cut the other host's power.
  */
+import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { Cluster, handoverMs, slackMs, times, twoLinks } from './cluster.ts';
 import type { Host } from './lab/host.ts';
@@ -24,7 +25,7 @@ case "$1" in
   status) exit 0 ;;
   reset)
     echo "$(date +%s%3N) $2 [$password]" >>${folder}/calls
-    [ ! -e ${folder}/refuse ] || { echo "lab switch does not answer to $password"; exit 1; }
+    [ ! -e ${folder}/refuse ] || { echo "lab switch does not answer"; exit 1; }
     : >${folder}/request.$2
     for try in $(seq 600); do
       [ ! -e ${folder}/done.$2 ] || exit 0
@@ -77,15 +78,21 @@ async function up(program?: (host: string) => 'systole' | 'heartbeat'): Promise<
   }
 }
 
-interface FencingStatus {
-  readonly devices: readonly { readonly device: string; readonly status: string }[];
-  readonly pending: { readonly node: string; readonly failures: number; readonly waitsFor: string } | null;
-}
+const statusShape = v.object({
+  resources: v.object({
+    fencing: v.object({
+      devices: v.array(v.object({ device: v.string(), status: v.string() })),
+      pending: v.nullable(v.object({ node: v.string(), failures: v.number(), waitsFor: v.string() })),
+    }),
+  }),
+});
 
-async function fencingOf(cluster: Cluster, name: string): Promise<FencingStatus> {
+async function fencingOf(
+  cluster: Cluster,
+  name: string,
+): Promise<v.InferOutput<typeof statusShape>['resources']['fencing']> {
   const { stdout } = await cluster.host(name).systole(['status', '--json']);
-  const { resources } = JSON.parse(stdout) as { resources: { fencing: FencingStatus } };
-  return resources.fencing;
+  return v.parse(statusShape, JSON.parse(stdout)).resources.fencing;
 }
 
 /** Nobody but the dead node had anything before that moment. */
@@ -101,6 +108,15 @@ async function expectNothingTakenBefore(cluster: Cluster, atMs: number, sinceMs:
     .filter((entry) => entry.what === 'call' && entry.action === 'start' && entry.atMs >= sinceMs);
   expect(starts.length, 'the service was started on node2').toBeGreaterThan(0);
   for (const start of starts) expect(start.atMs).toBeGreaterThanOrEqual(atMs - 100);
+}
+
+/** The parameters of the device stand in ha.cf, and nowhere else that Systole shows or writes. */
+async function expectNoSecret(host: Host): Promise<void> {
+  const status = await host.systole(['status', '--json']);
+  const check = await host.systole(['check', '--json']);
+  expect(status.stdout).toContain('external/lab');
+  const titles = host.processes().map((entry) => entry.title);
+  expect(`${status.stdout}${check.stdout}${host.log()}${titles.join()}`).not.toContain(password);
 }
 
 requireLab()('fencing', () => {
@@ -163,6 +179,7 @@ requireLab()('fencing', () => {
       expect(node2.service('web').running()).toBe(false);
       expect(await node2.systole(['fence-confirm', 'node1', '--yes'])).toMatchObject({ code: 0 });
       await cluster.owned('node2', handoverMs);
+      await expectNoSecret(node2);
       expect(node2.log()).toContain('The operator has confirmed that node node1 is switched off');
     });
   });
@@ -205,18 +222,5 @@ requireLab()('fencing', () => {
     const offMs = await obeySwitch(cluster, 'node2', 'node1', times.deadtimeMs + 2 * retryMs + slackMs);
     await cluster.owned('node2', handoverMs);
     await expectNothingTakenBefore(cluster, offMs, sinceMs);
-  });
-
-  test.concurrent('does not show the parameters of the device', async () => {
-    await using cluster = await up();
-    const node2 = cluster.host('node2');
-    await node2.waitForLog(/Managed STONITH-stat process/);
-    const status = await node2.systole(['status', '--json']);
-    expect(status.stdout).toContain('external/lab');
-    expect(`${status.stdout}${(await node2.systole(['check', '--json'])).stdout}${node2.log()}`).not.toContain(
-      password,
-    );
-    const arguments_ = node2.processes().map((entry) => entry.title);
-    expect(arguments_.join('\n')).not.toContain(password);
   });
 });
