@@ -181,7 +181,8 @@ export function openChangeFeed(): ChangeFeed {
     take: () => {
       const changes: Message[] = [];
       for (;;) {
-        const sizeBytes = libc().recv(fd, (buffer ??= new Uint8Array(receiveBytes)), receiveBytes, msgDontwait);
+        buffer ??= new Uint8Array(receiveBytes);
+        const sizeBytes = libc().recv(fd, buffer, receiveBytes, msgDontwait);
         if (sizeBytes < 0) {
           const errno = lastErrno();
           if (errno === 'EINTR') continue;

@@ -258,7 +258,8 @@ export function openUdpSocket(options: UdpSocketOptions): UdpSocket {
     closeSync(fd);
     throw error;
   }
-  const buffer = (receiveBuffer ??= new Uint8Array(largestBytes));
+  receiveBuffer ??= new Uint8Array(largestBytes);
+  const buffer = receiveBuffer;
   const busy = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   let open = true;
   let watch: Watch | null = null;

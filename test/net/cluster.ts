@@ -280,7 +280,7 @@ export function report(line: string): void {
   process.stderr.write(`  ${line}\n`);
 }
 
-export const serviceAddress = '10.77.0.100';
+const serviceAddress = '10.77.0.100';
 
 /**
  * A cluster with one group of an address and a service, and two links: broadcast on net0 and unicast on net1.
