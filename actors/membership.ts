@@ -193,7 +193,7 @@ function perform(ctx: Context, state: ShellState, effect: Effect): void {
       ctx.emit({ type: 'restart-needed', reason: effect.reason, node: effect.node, afterMs: effect.afterMs });
       return;
     case 'drain':
-      drain(ctx, state);
+      drain(ctx, state, ctx.clock.now() + state.core.config.keepaliveMs);
       return;
     case 'flow-control':
       tellClients(ctx, { type: 'clients-paused', paused: effect.paused });
@@ -254,26 +254,19 @@ function subscribers(ctx: Context): readonly ActorRef<MembershipEvent>[] {
 }
 
 /**
- * Lets every packet that has arrived at this machine come in, then says so to the core.
- *
- * First the media: one that has not taken what waits in its socket is waited for, since its thread may have stood still, but no longer than a
- * keepalive time (a medium that hangs is the MCP's business). Then what they have cast to us: two turns of the event loop, since ports are
- * read in its poll phase, which lies between them. What a medium has stamped by then is on the pulse board, which the core reads itself.
+ * Says to the core that everything heard so far is on the pulse board, which it reads itself before it declares a death: at once, when each
+ * medium has taken and stamped what has arrived. One that has not is waited for, since its thread may have stood still, but no longer than a
+ * keepalive time (a medium that hangs is the MCP's business). What the media have stamped and cast but we have not yet taken needs no waiting:
+ * the stamp alone keeps its sender alive.
  */
-function drain(ctx: Context, state: ShellState): void {
-  const patienceUntilMs = ctx.clock.now() + state.core.config.keepaliveMs;
-  const wait = (): void => {
-    const nowMs = ctx.clock.now();
-    if (!state.outlets.settled && nowMs < patienceUntilMs) {
-      // Asleep: the medium may be waiting for this very processor.
-      ctx.clock.setTimer(ms(nowMs + drainLookMs), wait, { accuracy: 'precise' });
-      return;
-    }
-    setImmediate(() =>
-      setImmediate(() => ctx.enqueue((current) => run(ctx, current, { type: 'drained', untilMs: nowMs }))),
-    );
-  };
-  wait();
+function drain(ctx: Context, state: ShellState, patienceUntilMs: number): void {
+  const nowMs = ctx.clock.now();
+  if (state.outlets.settled || nowMs >= patienceUntilMs) {
+    run(ctx, state, { type: 'drained', untilMs: nowMs });
+    return;
+  }
+  // Asleep: the medium may be waiting for this very processor.
+  ctx.at(ms(nowMs + drainLookMs), (current) => drain(ctx, current, patienceUntilMs), { accuracy: 'precise' });
 }
 
 /** The text of /proc/loadavg, `n/a` where there is none. */

@@ -6,7 +6,7 @@
  */
 
 /** Where Debian and Red Hat install the agents. */
-export const fenceAgentDirectories = ['/usr/sbin', '/sbin', '/usr/local/sbin'] as const;
+const fenceAgentDirectories = ['/usr/sbin', '/sbin', '/usr/local/sbin'] as const;
 
 /** True for `fence_NAME` and for `/any/path/fence_NAME`. */
 export function isFenceAgentType(type: string): boolean {

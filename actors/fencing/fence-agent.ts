@@ -11,7 +11,7 @@ import { concealWords, type DeviceAction, type DeviceCommand, type FencingDevice
 /** A status that found the outlet switched off: the device answered, which is what was asked. */
 const outletOff = 2;
 
-export interface FenceAgentOptions {
+interface FenceAgentOptions {
   readonly id: string;
   /** Path of the agent, or null when it is not installed. */
   readonly program: string | null;

@@ -14,8 +14,9 @@ import type { Severity } from '../../runtime/log.ts';
 import { assertNever, type Ms, type NodeName } from '../../runtime/units.ts';
 import type { Happening } from '../events.ts';
 import type { DeviceCommand, FencingDevice } from './device.ts';
-import { initialFencing, nextDeadlineMs, step, viewFencing } from './fencing.core.ts';
+import { initialFencing, nextDeadlineMs, step } from './fencing.core.ts';
 import type { FencingEffect, FencingInput, FencingState, FencingView, OperationOutcome } from './types.ts';
+import { viewFencing } from './view.core.ts';
 
 /** A device that waits for a human gets a day, then it is started anew [ms]. */
 const humanMs = 86_400_000;
@@ -23,13 +24,13 @@ const humanMs = 86_400_000;
 const remarkLength = 300;
 
 /** How a program is run: see GuardianClient.run. */
-export type RunDevice = (
+type RunDevice = (
   command: DeviceCommand,
   timeoutMs: number,
   options: { readonly input: string; readonly signal: AbortSignal; started(pid: number): void },
 ) => Promise<AgentResult & { readonly lost?: boolean }>;
 
-export interface FencerOptions {
+interface FencerOptions {
   readonly devices: readonly FencingDevice[];
   /** The other node: the one whose outlet a status asks for. */
   readonly partner: NodeName | null;

@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ms } from '../../runtime/units.ts';
-import { CHECK_MS, nextDeadlineMs, RECHECK_MS, RETRY_MS, viewFencing } from './fencing.core.ts';
+import { CHECK_MS, nextDeadlineMs, RECHECK_MS, RETRY_MS } from './fencing.core.ts';
 import { done, FencingBench, n1, refused, strange } from './test-bench.ts';
 import type { FencingInput } from './types.ts';
+import { viewFencing } from './view.core.ts';
 
 const failed = [
   'log ERROR: Host node1 not reset!',
@@ -87,6 +89,29 @@ describe('a reset', () => {
       'log info: STONITH device [a]: connecting',
     ]);
   });
+});
+
+it('says what Heartbeat 3.0.6 said in the recorded run, line by line', () => {
+  const log = readFileSync(new URL('../../test/corpus/logs/stonith-retry-success/node2.log', import.meta.url), 'utf8');
+  const real = log
+    .replaceAll('[lab STONITH device\n]', '[lab]')
+    .split('\n')
+    .flatMap((line) => /heartbeat: \[\d+\]: (.*(?:STONITH|Resetting|not reset|now reset).*)$/.exec(line)?.[1] ?? [])
+    .filter((text) => !text.includes('STONITH-stat') && !text.includes('Checking status'))
+    .map((text) => text.replace(/process \d+/, 'process 4711'));
+  const bench = new FencingBench('lab');
+  const lines = [
+    ...bench.fence(),
+    ...bench.end(refused),
+    ...bench.pass(RETRY_MS),
+    ...bench.end(refused),
+    ...bench.pass(RETRY_MS),
+    ...bench.end(done),
+  ];
+  // The one line of ours: what the operator can do.
+  const ours = lines.filter((line) => line.startsWith('log ') && line !== whatToDo).map((line) => line.slice(4));
+  expect(real.length).toBeGreaterThan(10);
+  expect(ours).toEqual(real);
 });
 
 describe('what ends it without a device', () => {

@@ -23,7 +23,6 @@ import type {
   OperationOutcome,
   Pending,
 } from './types.ts';
-import { viewFencing } from './view.core.ts';
 
 /** Pause before the devices are tried again [ms]: Heartbeat's constant. */
 export const RETRY_MS = 5_000;
@@ -33,8 +32,6 @@ export const CHECK_MS = 3_600_000;
 export const RECHECK_MS = 300_000;
 /** What Heartbeat's fencing child ends with when its device does not control the node. */
 const BAD_HOST_CODE = 100;
-
-export { viewFencing };
 
 /** @param devices in the order in which they are tried */
 export function initialFencing(devices: readonly DeviceInfo[]): FencingState {

@@ -11,7 +11,7 @@ import { concealWords, type DeviceAction, type DeviceCommand, type FencingDevice
 /** Exit codes of `stonith` (resources.md section 11). */
 const stonithExit = { ok: 0, badHost: 4 } as const;
 
-export interface StonithCommandOptions {
+interface StonithCommandOptions {
   readonly id: string;
   readonly type: string;
   /** Null: the parameters stand in the line. */

@@ -68,7 +68,7 @@ export interface GuardianOptions {
 }
 
 /** What an operation may be given beside its command. */
-export interface RunOptions {
+interface RunOptions {
   /** Its standard input: for what must not stand in a command line. */
   readonly input?: string;
   /** Kills its process group when it is aborted; the result comes all the same. */
@@ -96,6 +96,8 @@ export class GuardianClient {
   #nextId = 1;
   #leaving = false;
   #deathsMs: number[] = [];
+  /** Operations that wait for a guardian in place of one that died. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(options: GuardianOptions) {
     this.#options = options;
@@ -118,6 +120,7 @@ export class GuardianClient {
       cwd: '/',
     });
     this.#child = child;
+    this.#release();
     if (lock !== null && child.pid !== undefined) lock.nameHolder(child.pid);
     lock?.release();
     const ready = Promise.withResolvers<void>();
@@ -140,7 +143,8 @@ export class GuardianClient {
       // Never started (no process, no memory): no exit will tell.
       if (child.pid === undefined) this.#onExit(child, error.message);
     });
-    child.once('exit', (code, signal) => {
+    // Not `exit`: what it said last, the process groups of its scripts above all, is read first.
+    child.once('close', (code, signal) => {
       ready.reject(startError(`it ended with ${signal ?? `exit code ${code}`}`));
       this.#onExit(child, signal ?? `exit code ${code}`);
     });
@@ -176,6 +180,7 @@ export class GuardianClient {
     timeoutMs: number,
     options: RunOptions = {},
   ): Promise<ScriptResult> {
+    await this.#present();
     const id = this.#nextId++;
     const startedMs = performance.now();
     return await new Promise<ScriptResult>((resolve) => {
@@ -216,6 +221,7 @@ export class GuardianClient {
   /** The daemon leaves in order: the guardian ends and stops nothing. Resolves when it is gone. */
   async bye(): Promise<void> {
     this.#leaving = true;
+    this.#release();
     const child = this.#child;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -223,6 +229,20 @@ export class GuardianClient {
     const timer = setTimeout(() => child.kill('SIGKILL'), BYE_MS);
     await gone;
     clearTimeout(timer);
+  }
+
+  /** Resolves when there is a guardian to speak to, or when there will be none: a death in between must not fail what comes after it. */
+  async #present(): Promise<void> {
+    if (this.#child !== null || this.#leaving) return;
+    await new Promise<void>((resolve) => {
+      this.#waiting.add(resolve);
+      setTimeout(resolve, READY_MS).unref();
+    });
+  }
+
+  #release(): void {
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
   }
 
   #send(message: ToGuardian): void {
@@ -270,6 +290,7 @@ export class GuardianClient {
   /** The daemon is about to end, and somebody has to stop what it holds: one more guardian is tried, for that alone. */
   #surrender(why: ActorError): void {
     this.#leaving = true;
+    this.#release();
     this.start()
       .catch(() => undefined)
       .finally(() => this.#options.onFailure(why));

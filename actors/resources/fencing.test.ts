@@ -151,6 +151,13 @@ describe('a node that is back before it was fenced', () => {
     expect(bench.die()).toEqual(['fence node2']);
   });
 
+  it('may say so with the first word of a new life', () => {
+    const bench = steady();
+    bench.die();
+    expect(bench.hear('starting')[0]).toBe('cancel-fencing returned');
+    expect(fenced(bench)).toEqual([]);
+  });
+
   it('may leave in order', () => {
     const bench = steady();
     bench.die();

@@ -138,12 +138,12 @@ int main(int count, char **args) {
   if (param.sched_priority > 0 && sched_setscheduler(0, SCHED_RR, &param) < 0) fail("real-time scheduling");
   puts("ready");
   fflush(stdout);
-  for (;;) {
+  for (uint64_t next_ns = 0;;) {
     struct pollfd watched = {.fd = netlink, .events = POLLIN};
-    int ready = poll(&watched, 1, read_every_ms);
-    if (ready > 0) read_netlink(netlink);
-    else {
-      uint64_t until_ns = read_ns(CLOCK_MONOTONIC);
+    if (poll(&watched, 1, read_every_ms) > 0) read_netlink(netlink);
+    uint64_t until_ns = read_ns(CLOCK_MONOTONIC);
+    if (until_ns >= next_ns) {
+      next_ns = until_ns + read_every_ms * 900000u;
       read_packets(packets);
       struct tpacket_stats counts;
       socklen_t size = sizeof counts;

@@ -12,7 +12,7 @@ export type AddressChange = Extract<Report, { type: 'address' }>;
 /** Reports older than this are forgotten [ms]: no trial looks back so far. */
 const keepMs = 10_000;
 /** Above the programs under test: the referee's stamp of an address must not wait for them. */
-const refereePriority = 20;
+const refereePriority = 80;
 
 export class Referee {
   readonly packets: CapturedPacket[] = [];

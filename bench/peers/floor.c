@@ -142,6 +142,8 @@ int main(int count, char **args) {
       while (due_ns <= at_ns) due_ns += keepalive_ns;
       arm(send_timer, due_ns);
     }
+    /* Also taken back, as a dead peer needs no timer: a timer that has fired would be ready for ever. */
+    (void)!read(dead_timer, &expired, sizeof expired);
     if (alive && at_ns - heard_ns >= deadtime_ns && heard_ns <= at_ns) {
       alive = 0;
       if (device_index) {
@@ -152,6 +154,6 @@ int main(int count, char **args) {
       }
       if (sendto(fd, "dead", 4, 0, (struct sockaddr *)&peer, sizeof peer) < 0 && errno == EBADF) fail("sendto");
       printf("dead %llu %llu\n", (unsigned long long)at_ns, (unsigned long long)heard_ns);
-    } else if (read(dead_timer, &expired, sizeof expired) > 0 || alive) arm(dead_timer, heard_ns + deadtime_ns);
+    } else if (alive) arm(dead_timer, heard_ns + deadtime_ns);
   }
 }

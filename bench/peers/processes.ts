@@ -18,7 +18,11 @@ export function endProcess(pid: number): void {
  * and must be woken to notice the end.
  */
 export async function endOf(carrier: LabProcess): Promise<void> {
-  if (carrier.running) process.kill(carrier.pid, 'SIGCONT');
+  try {
+    if (carrier.running) process.kill(carrier.pid, 'SIGCONT');
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
   await carrier.exited;
 }
 
