@@ -64,13 +64,6 @@ function die(door: NodeDoor): void {
 const linkEvent = (status: 'up' | 'dead') =>
   ({ type: 'link-status', node: node2, link: linkName('eth0'), status }) as const;
 
-async function signedOn(door: NodeDoor, id: string): Promise<void> {
-  await eventually(() => [...door.state.connections.values()].some(({ client }) => client?.id === id), {
-    what: `${id} to sign on`,
-    timeoutMs,
-  });
-}
-
 test('plugin.mjs, the template: shows nodes, greets, tells of a death, ends at SIGTERM', async () => {
   await using door = await NodeDoor.open();
   door.feed({
@@ -105,7 +98,7 @@ test('notify-hooks.mjs: every hook for every event, in order, and a hook that ha
     hook('30-last', `echo "last $* $(cat)" >> ${log}`);
     hook('40-not-executable', 'exit 1', 0o644);
     await using plugin = new Sample(door, 'notify-hooks.mjs', [directory, '4']);
-    await signedOn(door, 'notify-hooks');
+    await plugin.says(/runs what is in/);
     door.feed(linkEvent('dead'));
     die(door);
     const lines = (): string[] => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []);

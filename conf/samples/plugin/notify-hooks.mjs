@@ -15,7 +15,10 @@ const limitMs = Number(limit) * 1000;
 const client = await connect({ name: 'notify-hooks', waitMs: Number.POSITIVE_INFINITY });
 for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => client.close());
 
-for await (const event of client.events()) {
+// Events count from here on.
+const events = client.events();
+console.log(`notify-hooks: runs what is in ${directory}`);
+for await (const event of events) {
   const args = argumentsOf(event);
   // Read each time: a new hook counts at once.
   if (args !== null) for (const hook of hooks()) await run(hook, args, event);
