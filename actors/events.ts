@@ -76,7 +76,7 @@ export function nodeEvent(happening: Happening, atMs: Ms): NodeEvent {
 }
 
 /** One line for people: what changed. */
-export function describeHappening(happening: Happening): string {
+function describeHappening(happening: Happening): string {
   switch (happening.event) {
     case 'comm.up':
       return happening.deadNodes.length === 0

@@ -8,7 +8,13 @@ import type { AuthKeys, Settings } from '../../conf/settings.ts';
 import { decodeDatagram, encodeDatagram } from '../../runtime/message/datagram.ts';
 import type { FieldList } from '../../runtime/message/message.ts';
 import { linkName, ms, nodeName } from '../../runtime/units.ts';
-import { createMembership, type MembershipConfig, type MembershipState, nextDeadlineMs, step } from '../membership.core.ts';
+import {
+  createMembership,
+  type MembershipConfig,
+  type MembershipState,
+  nextDeadlineMs,
+  step,
+} from '../membership.core.ts';
 
 /** Two hundred heartbeats each way, enough for the quick compilers, and beyond the first five seconds, in which more dead time is advertised [ms]. */
 const playedMs = 6_000;

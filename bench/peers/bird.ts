@@ -47,6 +47,10 @@ protocol bfd {
     isHeartbeat: (packet) => packet.way === 'in' && packet.destinationPort === bfdPort,
     isReaction: (packet) =>
       packet.way === 'out' && packet.destinationPort === bfdPort && bfdState(packet.payload) === 'down',
-    isSteady: ({ referee }) => referee.bothSay((packet) => packet.destinationPort === bfdPort, (packet) => bfdState(packet.payload) === 'up'),
+    isSteady: ({ referee }) =>
+      referee.bothSay(
+        (packet) => packet.destinationPort === bfdPort,
+        (packet) => bfdState(packet.payload) === 'up',
+      ),
   };
 }

@@ -4,8 +4,8 @@
 import type { Host } from '../../test/net/lab/host.ts';
 import type { LabProcess } from '../../test/net/lab/process.ts';
 import { eventually } from '../../test/net/lab/wait.ts';
-import { endOf, endProcess } from './processes.ts';
 import type { Arena, Fault, Match, Peer, Timing } from './peer.ts';
+import { endOf, endProcess } from './processes.ts';
 
 const port = 6_000;
 

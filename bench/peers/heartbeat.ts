@@ -2,12 +2,13 @@
  * Linux-HA heartbeat 3.0.6 itself, with the same configuration as ours. It says nothing by itself: its decision is the first packet or address
  * that shows it.
  */
-import type { CapturedPacket } from '../detect/referee.ts';
+
 import { eventually } from '../../test/net/lab/wait.ts';
+import type { CapturedPacket } from '../detect/referee.ts';
 import { clusterHaCf, haresourcesFor } from './ha-cf.core.ts';
 import { installed } from './installed.ts';
-import { endProcess } from './processes.ts';
 import type { Arena, Fault, Match, Peer, Timing } from './peer.ts';
+import { endProcess } from './processes.ts';
 import { heartbeatPort } from './systole.ts';
 
 /** It advertises 2 s more dead time for its first 5 s [ms]. */
@@ -46,7 +47,9 @@ class HeartbeatMatch implements Match {
     const { survivor, victim, serviceAddress } = this.#arena;
     await eventually(
       async () => {
-        const held = [await survivor.addresses(), await victim.addresses()].map((list) => list.includes(serviceAddress));
+        const held = [await survivor.addresses(), await victim.addresses()].map((list) =>
+          list.includes(serviceAddress),
+        );
         if (held[0] === true || held[1] !== true) throw new Error(`address held: ${held.join(', ')}`);
         return now() - this.#victimStartedMs >= settledMs;
       },

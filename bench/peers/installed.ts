@@ -14,7 +14,7 @@ export function installed(file: string, debianPackage: string): string | null {
       accessSync(place, constants.X_OK);
       return null;
     } catch {
-      continue; // not here: the next place may have it
+      // Not here: perhaps in the next directory.
     }
   }
   return `not installed (Debian package ${debianPackage})`;

@@ -46,7 +46,21 @@ function globals(priority: number | null): string {
 
 const command = (own: string): readonly string[] =>
   // Files of its own in the host's private directory; no health checkers.
-  ['keepalived', '-n', '-l', '-f', own, '-p', '/run/kd.pid', '-r', '/run/kd-vrrp.pid', '-c', '/run/kd-check.pid', '-b', '/run/kd-bfd.pid'];
+  [
+    'keepalived',
+    '-n',
+    '-l',
+    '-f',
+    own,
+    '-p',
+    '/run/kd.pid',
+    '-r',
+    '/run/kd-vrrp.pid',
+    '-c',
+    '/run/kd-check.pid',
+    '-b',
+    '/run/kd-bfd.pid',
+  ];
 
 function vrrp(arena: Arena, { keepaliveMs }: Timing): Program {
   return {

@@ -1,12 +1,13 @@
 /**
  * The same program on both hosts, started in the foreground: what the adapters of other programs have in common.
  */
-import type { CapturedPacket } from '../detect/referee.ts';
+
 import type { Host } from '../../test/net/lab/host.ts';
 import type { LabProcess } from '../../test/net/lab/process.ts';
 import { eventually } from '../../test/net/lab/wait.ts';
-import { endOf, endProcess } from './processes.ts';
+import type { CapturedPacket } from '../detect/referee.ts';
 import type { Arena, Fault, Match } from './peer.ts';
+import { endOf, endProcess } from './processes.ts';
 
 export type Role = 'survivor' | 'victim';
 

@@ -39,7 +39,11 @@ it('installs from a tarball, runs as JavaScript, and fails over', { timeout: 600
 
   const installed = join(dir, 'node_modules', 'systole');
   const shipped = readdirSync(installed, { recursive: true, encoding: 'utf8' });
-  expect(shipped.filter((path) => (path.endsWith('.ts') && !path.endsWith('.d.ts')) || /(^|\/)test(s|-[^/]*)?(\/|\.|$)/.test(path))).toEqual([]);
+  expect(
+    shipped.filter(
+      (path) => (path.endsWith('.ts') && !path.endsWith('.d.ts')) || /(^|\/)test(s|-[^/]*)?(\/|\.|$)/.test(path),
+    ),
+  ).toEqual([]);
   expect(shipped.filter((path) => /\.test\./.test(path))).toEqual([]);
   expect(shipped).toContain('conf/samples/demo/resource.d/web');
 
