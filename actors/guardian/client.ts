@@ -83,9 +83,6 @@ export type ScriptResult = AgentResult & { readonly lost?: boolean };
 interface Pending {
   pid: number | null;
   readonly options: RunOptions;
-  readonly message: Extract<ToGuardian, { type: 'run' }>;
-  /** A guardian has it; false while a new one is being started. */
-  sent: boolean;
   readonly timer: NodeJS.Timeout;
   readonly startedMs: number;
   resolve(result: ScriptResult): void;
@@ -162,7 +159,6 @@ export class GuardianClient {
       rebootCommands,
       held: this.#inventory.list(),
     });
-    this.#sendPending();
     try {
       await ready.promise;
     } finally {
@@ -189,19 +185,20 @@ export class GuardianClient {
     const startedMs = performance.now();
     return await new Promise<ScriptResult>((resolve) => {
       const timer = setTimeout(() => this.#child?.kill('SIGKILL'), timeoutMs + ANSWER_GRACE_MS);
-      const message = {
-        type: 'run',
-        id,
-        path,
-        args,
-        timeoutMs,
-        ...(environment === undefined ? {} : { environment }),
-        ...(options.input === undefined ? {} : { input: options.input }),
-      } as const;
-      this.#pending.set(id, { pid: null, options, message, sent: false, timer, startedMs, resolve });
+      this.#pending.set(id, { pid: null, options, timer, startedMs, resolve });
       options.signal?.addEventListener('abort', () => this.#abort(id), { once: true });
-      if (this.#child !== null) this.#sendPending();
-      else if (this.#leaving) this.#lose(id, 'there is no guardian');
+      if (this.#child === null) this.#lose(id, 'there is no guardian');
+      else {
+        this.#send({
+          type: 'run',
+          id,
+          path,
+          args,
+          timeoutMs,
+          ...(environment === undefined ? {} : { environment }),
+          ...(options.input === undefined ? {} : { input: options.input }),
+        });
+      }
     });
   }
 
@@ -248,15 +245,6 @@ export class GuardianClient {
     this.#waiting.clear();
   }
 
-  /** What was asked for while there was no guardian goes to the new one. */
-  #sendPending(): void {
-    for (const pending of this.#pending.values()) {
-      if (pending.sent) continue;
-      pending.sent = true;
-      this.#send(pending.message);
-    }
-  }
-
   #send(message: ToGuardian): void {
     const stdin = this.#child?.stdin;
     if (stdin?.writable === true) stdin.write(encodeLine(message));
@@ -280,8 +268,7 @@ export class GuardianClient {
   #onExit(child: ChildProcess, how: string): void {
     if (this.#child !== child) return;
     this.#child = null;
-    for (const [id, { sent }] of [...this.#pending])
-      if (sent || this.#leaving) this.#lose(id, `the guardian died (${how})`);
+    for (const id of [...this.#pending.keys()]) this.#lose(id, `the guardian died (${how})`);
     if (this.#leaving) return;
     const now = performance.now();
     this.#deathsMs = [...this.#deathsMs.filter((at) => now - at < DEATHS_PERIOD_MS), now];
@@ -303,7 +290,6 @@ export class GuardianClient {
   /** The daemon is about to end, and somebody has to stop what it holds: one more guardian is tried, for that alone. */
   #surrender(why: ActorError): void {
     this.#leaving = true;
-    for (const id of [...this.#pending.keys()]) this.#lose(id, why.message);
     this.#release();
     this.start()
       .catch(() => undefined)

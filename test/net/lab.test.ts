@@ -268,8 +268,7 @@ describeLab('leaving no trace', () => {
 
     await lab.close();
 
-    const after = namespacesInUse();
-    expect(during.filter((namespace) => after.has(namespace))).toEqual([]);
+    await eventually(() => namespacesInUse().isDisjointFrom(new Set(during)), { what: 'all its namespaces to be gone' });
     expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(marker);
     expect(readdirSync('/tmp').filter((entry) => marker.endsWith(entry))).toEqual([]);
   });

@@ -76,8 +76,9 @@ export class LabProcess {
     child.stderr.on('data', (chunk: Buffer) => {
       this.stderr += chunk.toString('utf8');
     });
-    child.stdin.on('error', (error) => {
-      this.stderr += `[stdin: ${error.message}]\n`;
+    child.stdin.on('error', (error: NodeJS.ErrnoException) => {
+      // A program that ends without reading its input has done nothing wrong.
+      if (error.code !== 'EPIPE') this.stderr += `[stdin: ${error.message}]\n`;
     });
     if (options.stdin !== undefined) child.stdin.end(options.stdin);
     this.exited = new Promise((resolve, reject) => {
