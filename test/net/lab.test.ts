@@ -268,7 +268,9 @@ describeLab('leaving no trace', () => {
 
     await lab.close();
 
-    await eventually(() => namespacesInUse().isDisjointFrom(new Set(during)), { what: 'all its namespaces to be gone' });
+    await eventually(() => namespacesInUse().isDisjointFrom(new Set(during)), {
+      what: 'all its namespaces to be gone',
+    });
     expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(marker);
     expect(readdirSync('/tmp').filter((entry) => marker.endsWith(entry))).toEqual([]);
   });
