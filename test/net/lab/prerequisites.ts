@@ -28,6 +28,8 @@ const requirements: readonly Requirement[] = [
   { package: 'net-tools', file: 'ifconfig' },
   { package: 'heartbeat', file: '/usr/libexec/heartbeat/heartbeat' },
   { package: 'resource-agents', file: '/usr/lib/ocf/resource.d/heartbeat/IPaddr' },
+  { package: 'cluster-glue', file: '/usr/sbin/stonith' },
+  { package: 'fence-agents', file: '/usr/sbin/fence_dummy' },
 ];
 
 /** The packages that are missing, each once, in a fixed order. */
