@@ -86,6 +86,12 @@ export class Mcp {
 
   /** Graceful stop: resources first, then the goodbye to the peers, then the actors. Later calls change nothing. */
   stop(): void {
+    // Who asks for a stop means it, also when the node was about to begin anew.
+    this.#restartAfterStop = false;
+    this.#beginStop();
+  }
+
+  #beginStop(): void {
     if (this.#state === 'stopping' || this.#state === 'ended') return;
     this.#state = 'stopping';
     this.#options.log.write('info', `Heartbeat shutdown in progress. (${process.pid})`, { event: 'stopping' });
@@ -157,10 +163,12 @@ export class Mcp {
   #onRestartNeeded(event: MembershipProtocol['emit']): void {
     // A healed partition is settled between the resource managers: one side gives up what both hold, nobody restarts.
     if (event.reason === 'partition-healed') return;
+    // A node that leaves does not come back by itself.
+    if (this.#state === 'stopping' || this.#state === 'ended') return;
     // We were silent so long that the peers have taken over: everything is given up, and the node begins anew.
     this.#options.log.write('ERROR', 'No local heartbeat. Forcing restart.');
     this.#restartAfterStop = true;
-    this.stop();
+    this.#beginStop();
   }
 
   #onResources(event: ResourcesProtocol['emit']): void {
