@@ -82,9 +82,12 @@ export function nextDeadlineMs(state: MembershipState): Ms {
   return ms(state.dueMs);
 }
 
-/** Whether the next deadline is the end of somebody's silence, and not a tick of our own. */
-export function awaitsVerdict(state: MembershipState): boolean {
-  return state.dueIsVerdict;
+/**
+ * The earliest end of somebody's silence [monotonic ms]: {@link nextDeadlineMs} itself when a verdict is what is due, else later; Infinity when
+ * nobody can die.
+ */
+export function nextVerdictMs(state: MembershipState): number {
+  return state.verdictDueMs;
 }
 
 /**
@@ -203,7 +206,6 @@ function nextDueMs(state: MembershipState, nowMs: Ms): number {
     state.nextAskMs ?? Number.POSITIVE_INFINITY,
     nextRequestMs(state),
   );
-  const verdictMs = nextSilenceMs(state, nowMs);
-  state.dueIsVerdict = verdictMs < ownMs;
-  return Math.min(ownMs, verdictMs);
+  state.verdictDueMs = nextSilenceMs(state, nowMs);
+  return Math.min(ownMs, state.verdictDueMs);
 }

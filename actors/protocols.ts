@@ -91,5 +91,10 @@ export type ClientsCast =
 /** To resources. */
 export type ResourcesCast =
   | MembershipEvent
+  /** From membership: unless it is heard within {@link suspicionMs}, a node will be declared dead. Only to be ready: nothing follows from it. */
+  | { readonly type: 'suspicion' }
   /** From the MCP: release everything for a graceful stop, then emit `released`. */
   | { readonly type: 'give-up-all' };
+
+/** How long before a death the threads that will act are woken [ms]: the time they need to wake and to look around. */
+export const suspicionMs = 3;

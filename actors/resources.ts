@@ -13,6 +13,7 @@ import { AddressAgent } from '../plugins/agents/ipaddr.ts';
 import { Address6Agent } from '../plugins/agents/ipv6addr.ts';
 import { commandOf } from '../plugins/agents/programs.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
+import { Afterwards } from '../runtime/afterwards.ts';
 import { SystemClock, type Timer } from '../runtime/clock.ts';
 import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
 import { writeLater } from '../runtime/log-later.ts';
@@ -30,7 +31,7 @@ import { devicesOf } from './fencing/devices.ts';
 import { Fencer } from './fencing/fencer.ts';
 import type { FencingView } from './fencing/types.ts';
 import { GuardianClient } from './guardian/client.ts';
-import type { MembershipCast, MembershipEvent, ResourcesCast } from './protocols.ts';
+import { type MembershipCast, type MembershipEvent, type ResourcesCast, suspicionMs } from './protocols.ts';
 import { initialResources, nextDeadlineMs, step, viewResources } from './resources/core.ts';
 import { type OperationResult, ResourceEngine } from './resources/engine.ts';
 import { scriptEnvironment } from './resources/environment.ts';
@@ -90,6 +91,9 @@ interface ShellState {
   readonly engine: ResourceEngine;
   readonly guardian: GuardianClient;
   readonly log: Log;
+  /** Casts and lines that tell what happens wait here until it has happened. */
+  readonly afterwards: Afterwards;
+  readonly network: NetworkView;
   readonly agents: AddressAgents;
   readonly conflicts: ConflictWatch;
   readonly hooks: Hooks;
@@ -116,8 +120,9 @@ const longestAddressGraceMs = 1_000;
 
 export default defineActor<ResourcesProtocol, ShellState>({
   async start(ctx, { settings, stateDir, realtimePriority, log: target }) {
-    const log = writeLater(openLog(target, openSyslog));
-    ctx.onExit(() => log.flush());
+    const afterwards = new Afterwards();
+    ctx.onExit(() => afterwards.flush());
+    const log = writeLater(openLog(target, openSyslog), afterwards);
     const realtime = realtimePriority === null ? null : setRealtime(realtimePriority);
     if (realtime !== null && !realtime.granted)
       log.write('WARN', `resources: no real-time scheduling: ${realtime.reason}`);
@@ -164,7 +169,10 @@ export default defineActor<ResourcesProtocol, ShellState>({
         if (tag === undefined) log.write(severity, text);
         else log.script(tag, process.pid, text);
       },
-      event: (happening) => tell(ctx, happening, ctx.clock.now()),
+      event: (happening) => {
+        const atMs = ctx.clock.now();
+        afterwards.push(() => tell(ctx, happening, atMs));
+      },
       done: (input) => ctx.enqueue((state) => run(ctx, state, input)),
       failed: (error) => ctx.fail(error),
       pause: (delayMs) => sleep(delayMs),
@@ -212,6 +220,8 @@ export default defineActor<ResourcesProtocol, ShellState>({
       engine,
       guardian,
       log,
+      afterwards,
+      network,
       agents,
       conflicts,
       hooks,
@@ -239,6 +249,9 @@ export default defineActor<ResourcesProtocol, ShellState>({
       }
       case 'give-up-all':
         run(ctx, state, message);
+        return;
+      case 'suspicion':
+        beReady(ctx, state);
         return;
       default:
         run(ctx, state, message);
@@ -276,6 +289,24 @@ export default defineActor<ResourcesProtocol, ShellState>({
   },
 });
 
+/**
+ * A node may be declared dead in a moment: looks at what the takeover will look at, plays one, and stays awake until then. A thread that
+ * slept takes three times as long, most of it waiting for memory that others have used meanwhile.
+ */
+function beReady(ctx: Context, state: ShellState): void {
+  state.network.listLinks();
+  state.network.listAddresses();
+  state.guardian.attention();
+  rehearseTakeover(state.settings, 1).catch((error: unknown) =>
+    ctx.fail(error instanceof Error ? error : new Error(String(error))),
+  );
+  const untilMs = ctx.clock.now() + suspicionMs;
+  const stay = (): void => {
+    if (ctx.clock.now() < untilMs) setImmediate(stay);
+  };
+  stay();
+}
+
 function run(ctx: Context, state: ShellState, input: ResourcesInput): void {
   for (const effect of step(state.core, input, ctx.clock.now())) perform(ctx, state, effect);
   tellRscStatus(ctx, state);
@@ -287,7 +318,7 @@ function run(ctx: Context, state: ShellState, input: ResourcesInput): void {
 function perform(ctx: Context, state: ShellState, effect: ResourcesEffect): void {
   switch (effect.type) {
     case 'send':
-      ctx.ref<MembershipCast>('membership').cast({ type: 'send', fields: effect.fields });
+      state.afterwards.push(() => ctx.ref<MembershipCast>('membership').cast({ type: 'send', fields: effect.fields }));
       return;
     case 'acquire':
     case 'release':
@@ -300,7 +331,7 @@ function perform(ctx: Context, state: ShellState, effect: ResourcesEffect): void
       else state.log.script(effect.tag, process.pid, effect.text);
       return;
     case 'event':
-      tell(ctx, effect.happening, effect.atMs);
+      state.afterwards.push(() => tell(ctx, effect.happening, effect.atMs));
       return;
     case 'fence':
       state.fencer.take(effect);
@@ -309,10 +340,12 @@ function perform(ctx: Context, state: ShellState, effect: ResourcesEffect): void
       state.fencer.take({ type: 'cancel', why: effect.why });
       return;
     case 'operator':
-      for (const api of ctx.refs<ApiCast>('api')) api.cast(effect);
+      state.afterwards.push(() => {
+        for (const api of ctx.refs<ApiCast>('api')) api.cast(effect);
+      });
       return;
     case 'released':
-      ctx.emit({ type: 'released', stuck: effect.stuck });
+      state.afterwards.push(() => ctx.emit({ type: 'released', stuck: effect.stuck }));
       return;
     case 'reboot-required':
       state.log.write(
@@ -329,7 +362,9 @@ function tellRscStatus(ctx: Context, state: ShellState): void {
   const { rscstatus } = viewResources(state.core);
   if (rscstatus === state.toldRscStatus) return;
   state.toldRscStatus = rscstatus;
-  for (const api of ctx.refs<ApiCast>('api')) api.cast({ type: 'rscstatus', value: rscstatus });
+  state.afterwards.push(() => {
+    for (const api of ctx.refs<ApiCast>('api')) api.cast({ type: 'rscstatus', value: rscstatus });
+  });
 }
 
 function tell(ctx: Context, happening: Happening, atMs: number): void {

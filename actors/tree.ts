@@ -145,7 +145,14 @@ export function nodeTree(options: TreeOptions): Tree {
     id: 'resources',
     hangMs: ordinaryHangMs,
     module: sibling(import.meta.url, './resources.ts'),
-    init: { settings, stateDir: options.stateDir, runDir: options.runDir, realtimePriority: priority, log },
+    init: {
+      settings,
+      stateDir: options.stateDir,
+      runDir: options.runDir,
+      // Below the threads that beat: what acts on a death comes after what decides it.
+      realtimePriority: priority === null ? null : Math.max(1, priority - 1),
+      log,
+    },
     refs: ['membership', 'api'],
     shutdownMs: ms(2_000),
     mailbox: { capacity: 4_096, held: 4_096, otherwise: 'fail' },

@@ -213,6 +213,11 @@ export class GuardianClient {
     });
   }
 
+  /** A takeover may come in a moment: wakes the guardian, and the way to it. */
+  attention(): void {
+    this.#send({ type: 'attention' });
+  }
+
   drop(id: string): void {
     this.#inventory.drop(id);
     this.#send({ type: 'drop', id });

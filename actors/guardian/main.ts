@@ -51,6 +51,8 @@ function onMessage(message: ToGuardian): void {
     case 'drop':
       inventory.drop(message.id);
       return;
+    case 'attention':
+      return;
     case 'bye':
       ending = true;
       process.exit(0);

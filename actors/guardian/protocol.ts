@@ -63,6 +63,8 @@ export type ToGuardian =
   | { readonly type: 'hold'; readonly resource: HeldResource }
   /** Said after it is stopped for certain. */
   | { readonly type: 'drop'; readonly id: string }
+  /** A `hold` may come in a moment: nothing to do but to be awake. */
+  | { readonly type: 'attention' }
   /** The daemon leaves in order: end, and stop nothing. */
   | { readonly type: 'bye' };
 

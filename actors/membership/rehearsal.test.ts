@@ -9,3 +9,7 @@ it.each(['classic', 'netstring'] as const)('plays a life and a death with %s mes
   expect(messages).toBeGreaterThan(400);
   expect(died).toBe(true);
 });
+
+it('plays a short life too: a node that was never heard dies as well', () => {
+  expect(rehearseMembership(keys, 'classic', 0)).toMatchObject({ died: true });
+});

@@ -109,8 +109,8 @@ export interface MembershipState {
   leaving: boolean;
   /** Cache of nextDeadlineMs. */
   dueMs: number;
-  /** That deadline is the end of a node's or link's silence. */
-  dueIsVerdict: boolean;
+  /** Cache of nextVerdictMs; Infinity = nobody can die. */
+  verdictDueMs: number;
   /** Packets that belong to no configured node. */
   readonly droppedStrangers: Partial<Record<DropReason, number>>;
 }
@@ -184,7 +184,7 @@ export function createState(config: MembershipConfig, nowMs: Ms): MembershipStat
     restartAsked: false,
     leaving: false,
     dueMs: nowMs,
-    dueIsVerdict: false,
+    verdictDueMs: Number.POSITIVE_INFINITY,
     droppedStrangers: {},
   };
 }

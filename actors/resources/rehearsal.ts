@@ -15,7 +15,7 @@ import { locate } from './locate.ts';
 import type { ResourcesConfig, ResourcesInput } from './types.ts';
 
 /** Enough for the quick compilers; takes some 30 ms in all. */
-const rounds = 60;
+const enoughRounds = 60;
 
 const self = nodeName('rehearsal1');
 const other = nodeName('rehearsal2');
@@ -26,9 +26,14 @@ const group: GroupSpec = {
   place: { file: 'haresources', line: 1, column: 1 },
 };
 
-/** Plays with the rules of the real node. Nothing remains of it. */
+/**
+ * Plays with the rules of the real node. Nothing remains of it.
+ *
+ * @param rounds how many takeovers; 1 brings the code back into the processor's caches
+ */
 export async function rehearseTakeover(
   rules: Pick<ResourcesConfig, 'autoFailback' | 'configDir'>,
+  rounds: number = enoughRounds,
 ): Promise<{ readonly taken: number }> {
   let taken = 0;
   for (let round = 0; round < rounds; round++) if (await playTakeover(rules)) taken++;

@@ -26,7 +26,7 @@ function compile(directory: string): { floor: string; referee: string } {
 }
 
 /** Needs root, the laboratory's packages and gcc. */
-export async function openArena(realtimePriority: number | null): Promise<LabArena> {
+export async function openArena(realtimePriority: number | null, medium: Arena['medium']): Promise<LabArena> {
   const lab = await Lab.create({ hosts: ['survivor', 'victim'] });
   try {
     const [survivor, victim] = [lab.host('survivor'), lab.host('victim')];
@@ -44,6 +44,7 @@ export async function openArena(realtimePriority: number | null): Promise<LabAre
       referee,
       tools,
       realtimePriority,
+      medium,
       close: async () => {
         await referee.stop();
         await lab.close();

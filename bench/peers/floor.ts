@@ -1,9 +1,11 @@
 /**
  * The floor: a minimal C program with epoll and timerfd (floor.c), the yardstick of every table.
  */
+
 import type { Host } from '../../test/net/lab/host.ts';
 import type { LabProcess } from '../../test/net/lab/process.ts';
 import { eventually } from '../../test/net/lab/wait.ts';
+import type { CapturedPacket } from '../detect/referee.ts';
 import type { Arena, Fault, Match, Peer, Timing } from './peer.ts';
 import { endOf, endProcess } from './processes.ts';
 
@@ -98,7 +100,7 @@ class FloorMatch implements Match {
     return this.#survivor.statements.filter((statement) => statement.word === 'dead').length;
   }
 
-  isHeartbeat(packet: { readonly way: 'in' | 'out'; readonly destinationPort: number }): boolean {
+  isHeartbeat(packet: CapturedPacket): boolean {
     return packet.way === 'in' && packet.destinationPort === port;
   }
 

@@ -11,9 +11,10 @@ interface Place {
   readonly victimAddress: string;
   readonly serviceAddress: string;
   readonly realtimePriority: number | null;
+  readonly medium: 'ucast' | 'bcast' | 'mcast';
 }
 
-/** ha.cf of one of the two nodes: one ucast link, a log file, nothing else. */
+/** ha.cf of one of the two nodes: one link, a log file, nothing else. */
 export function clusterHaCf(place: Place, role: 'survivor' | 'victim', { keepaliveMs, deadtimeMs }: Timing): string {
   const peer = role === 'survivor' ? place.victimAddress : place.survivorAddress;
   return [
@@ -24,7 +25,7 @@ export function clusterHaCf(place: Place, role: 'survivor' | 'victim', { keepali
     `warntime ${deadtimeMs}ms`,
     `deadtime ${deadtimeMs}ms`,
     'initdead 3',
-    `ucast ${place.device} ${peer}`,
+    mediumLine(place, peer),
     'auto_failback on',
     `realtime ${place.realtimePriority === null ? 'off' : 'on'}`,
     ...(place.realtimePriority === null ? [] : [`rtprio ${place.realtimePriority}`]),
@@ -32,6 +33,17 @@ export function clusterHaCf(place: Place, role: 'survivor' | 'victim', { keepali
     `node ${place.victim.name}`,
     '',
   ].join('\n');
+}
+
+function mediumLine({ medium, device }: Place, peer: string): string {
+  switch (medium) {
+    case 'ucast':
+      return `ucast ${device} ${peer}`;
+    case 'bcast':
+      return `bcast ${device}`;
+    case 'mcast':
+      return `mcast ${device} 239.77.0.1 694 1 0`;
+  }
 }
 
 /** The address belongs to the victim, so that its death is a takeover. */

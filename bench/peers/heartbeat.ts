@@ -84,7 +84,7 @@ class HeartbeatMatch implements Match {
   }
 
   isHeartbeat(packet: CapturedPacket): boolean {
-    return packet.way === 'in' && packet.destinationPort === heartbeatPort;
+    return packet.way === 'in' && packet.destinationPort === heartbeatPort && packet.payload.includes('t=status');
   }
 
   isReaction(packet: CapturedPacket): boolean {

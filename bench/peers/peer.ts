@@ -33,6 +33,8 @@ export interface Arena {
   readonly tools: Readonly<Record<'floor', string>>;
   /** Priority of SCHED_RR for those that can have it; null: ordinary scheduling for all. */
   readonly realtimePriority: number | null;
+  /** For those that can choose. */
+  readonly medium: 'ucast' | 'bcast' | 'mcast';
 }
 
 export interface Peer {

@@ -7,14 +7,18 @@ import { adminSocketPath } from '../../runtime/bin/directories.ts';
 import type { Host } from '../../test/net/lab/host.ts';
 import type { LabProcess } from '../../test/net/lab/process.ts';
 import { eventually } from '../../test/net/lab/wait.ts';
+import type { CapturedPacket } from '../detect/referee.ts';
 import { clusterHaCf, haresourcesFor } from './ha-cf.core.ts';
 import type { Arena, Fault, Match, Peer, Timing } from './peer.ts';
 import { descendants, endOf, endProcess } from './processes.ts';
 
 export const heartbeatPort = 694;
 
-/** A node that has just started advertises 2 s more dead time for 5 s: the configured one is in force only after that [ms]. */
-const settledMs = 5_500;
+/**
+ * A node that has just started advertises 2 s more dead time for 5 s: the configured one is in force only after that. Counted from
+ * the start of its process [ms].
+ */
+const settledMs = 7_000;
 
 const deathEvent = v.object({ event: v.literal('node.dead'), decidedMs: v.number() });
 const statusAnswer = v.object({
@@ -110,8 +114,8 @@ class SystoleMatch implements Match {
     return this.#deaths.length;
   }
 
-  isHeartbeat(packet: { readonly way: 'in' | 'out'; readonly destinationPort: number }): boolean {
-    return packet.way === 'in' && packet.destinationPort === heartbeatPort;
+  isHeartbeat(packet: CapturedPacket): boolean {
+    return packet.way === 'in' && packet.destinationPort === heartbeatPort && packet.payload.includes('t=status');
   }
 
   isReaction(packet: {

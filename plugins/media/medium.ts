@@ -13,7 +13,7 @@ import type { Ms } from '../../runtime/units.ts';
 export interface MediumHandlers {
   /**
    * @param bytes   one datagram, or one classic message of a serial line; the callee may keep it
-   * @param heardMs monotonic time at which this thread had it [ms], comparable between threads
+   * @param heardMs monotonic time of its arrival at this machine [ms], comparable between threads
    */
   onDatagram(bytes: Uint8Array, heardMs: Ms): void;
   /** The medium cannot go on by itself and should be closed. A pulled cable is not that: see {@link MediumCounters.sendState}. */

@@ -114,8 +114,7 @@ class UdpMedium implements OpenMedium {
     this.#sender = sender;
     this.#receiver = receiver;
     this.#target = plan.target();
-    receiver.onMessage((bytes) => {
-      const heardMs = nowMs();
+    receiver.onMessage((bytes, heardMs) => {
       this.#counters.received++;
       this.#counters.receivedBytes += bytes.length;
       handlers.onDatagram(bytes, heardMs);

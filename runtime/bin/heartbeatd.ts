@@ -124,10 +124,6 @@ interface Node {
 
 /** Resolves when every actor runs. */
 async function startNode({ options, settings, keys, identity, log, target }: Node): Promise<void> {
-  const priority = realtimePriority(settings);
-  const realtime = priority === null ? null : setRealtime(priority);
-  if (realtime !== null && !realtime.granted) log.write('WARN', `no real-time scheduling: ${realtime.reason}`);
-
   const socketPath = adminSocketPath(options.runDir);
   const tree = nodeTree({
     settings,
@@ -158,6 +154,10 @@ async function startNode({ options, settings, keys, identity, log, target }: Nod
   } catch (error) {
     throw startError(error);
   }
+  // Not before: starting is half a second of work, which in real time would keep ordinary programs, and other nodes, from running.
+  const priority = realtimePriority(settings);
+  const realtime = priority === null ? null : setRealtime(priority);
+  if (realtime !== null && !realtime.granted) log.write('WARN', `no real-time scheduling: ${realtime.reason}`);
 }
 
 /** The last thing that this process does. */

@@ -53,6 +53,8 @@ export interface Libc {
   epoll_create1(flags: number): number;
   /** @param event struct epoll_event */
   epoll_ctl(epoll: number, operation: number, fd: number, event: Uint8Array): number;
+  /** @param timespec 16 bytes */
+  clock_gettime(clock: number, timespec: Uint8Array): number;
   timerfd_create(clock: number, flags: number): number;
   /** @param spec struct itimerspec, 32 bytes */
   timerfd_settime(fd: number, flags: number, spec: Uint8Array, old: null): number;
@@ -121,6 +123,7 @@ function load(): Loaded {
     dup3: library.func('int dup3(int fd, int wanted, int flags)'),
     epoll_create1: library.func('int epoll_create1(int flags)'),
     epoll_ctl: library.func('int epoll_ctl(int epoll, int operation, int fd, void *event)'),
+    clock_gettime: library.func('int clock_gettime(int clock, void *timespec)'),
     timerfd_create: library.func('int timerfd_create(int clock, int flags)'),
     timerfd_settime: library.func('int timerfd_settime(int fd, int flags, const void *spec, void *old)'),
     mkfifo: library.func('int mkfifo(const char *path, unsigned int mode)'),

@@ -78,11 +78,28 @@ export class NetworkView {
       this.#addresses = null;
       return;
     }
-    for (const change of changes) {
-      const added = change.type === message.newAddress ? decodeAddress(change.body) : null;
-      if (change.type === message.newLink || change.type === message.deleteLink) this.#links = null;
-      else if (added === null || !this.#append(added)) this.#addresses = null;
+    for (const { type, body } of changes) {
+      const address = decodeAddress(body);
+      if (type === message.newLink || type === message.deleteLink) this.#links = null;
+      else if (type === message.newAddress && address !== null && this.#append(address)) continue;
+      else if (type === message.deleteAddress && address !== null && this.#remove(address)) continue;
+      else this.#addresses = null;
     }
+  }
+
+  /** @returns false when more than this one entry changes: a primary address takes its secondaries along, or one of them follows it */
+  #remove(removed: Address): boolean {
+    const addresses = this.#addresses;
+    if (addresses === null) return true;
+    const rest = addresses.filter(
+      (entry) =>
+        entry.linkIndex !== removed.linkIndex ||
+        entry.address !== removed.address ||
+        entry.prefixLength !== removed.prefixLength,
+    );
+    const alone = removed.secondary || !rest.some((entry) => entry.secondary && entry.linkIndex === removed.linkIndex);
+    if (alone) this.#addresses = rest;
+    return alone;
   }
 
   /** @returns false when its place is not the end of its interface's addresses: it is one of them that changed */

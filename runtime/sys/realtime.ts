@@ -18,8 +18,11 @@ const schedRoundRobin = 2;
 /** SCHED_RESET_ON_FORK: threads and programs started from here begin with normal scheduling. */
 const resetOnFork = 0x40000000;
 
-/** Priority when ha.cf has no `rtprio`: the lowest of SCHED_RR, which is above every normal thread and below kernel threads. */
-export const defaultRealtimePriority = 1;
+/**
+ * Priority of the threads that beat when ha.cf has no `rtprio`: the lowest of SCHED_RR but one, since what acts on a death comes after what
+ * decides it. Above every normal thread and below kernel threads.
+ */
+export const defaultRealtimePriority = 2;
 
 /**
  * Gives the calling thread real-time scheduling. Threads and programs that it starts later are normal again.

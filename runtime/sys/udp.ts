@@ -16,6 +16,7 @@
  */
 import { closeSync } from 'node:fs';
 import { SystemCallError } from '../errors.ts';
+import { type Ms, ms } from '../units.ts';
 import { ipv4Bytes, parseIpv4 } from './ipv4.ts';
 import {
   afInet,
@@ -66,8 +67,8 @@ export interface UdpSocketOptions {
 }
 
 export interface UdpSocket {
-  /** Calls back for every datagram, with the bytes (a buffer of its own) as soon as the thread has them. */
-  onMessage(handler: (bytes: Uint8Array) => void): void;
+  /** Calls back for every datagram, with the bytes (a buffer of its own) as soon as the thread has them, and with the time of its arrival. */
+  onMessage(handler: (bytes: Uint8Array, arrivedMs: Ms) => void): void;
   /** Calls back when receiving fails; `errno` is a name. The socket stays open. */
   onReceiveError(handler: (errno: string) => void): void;
   /**
@@ -234,6 +235,55 @@ const largestBytes = 65_536;
 /** After so many datagrams the event loop gets its turn. */
 const datagramsPerTurn = 64;
 
+/** SIOCGSTAMPNS_NEW of <asm-generic/sockios.h>: when the newest datagram taken arrived, as struct timespec with 64-bit fields. */
+const arrivalStamp = 0x80108907;
+const clockRealtime = 0;
+
+/**
+ * When datagrams arrived at this machine, by the kernel's stamp, on the monotonic clock.
+ *
+ * A thread needs some 0.1 ms to wake, and much more when it has stood still; the silence of a peer is counted from the arrival. The kernel
+ * stamps by the wall clock, so its stamp is only believed between the moment at which the socket was seen empty and now: a step of that
+ * clock cannot move an arrival out of them.
+ */
+class ArrivalStamps {
+  readonly #fd: number;
+  readonly #stamp = new BigInt64Array(2);
+  readonly #stampBytes = new Uint8Array(this.#stamp.buffer);
+  readonly #clock = new BigInt64Array(2);
+  readonly #clockBytes = new Uint8Array(this.#clock.buffer);
+  #emptyMs = monotonicMs();
+
+  constructor(fd: number) {
+    this.#fd = fd;
+    // The first request turns stamping on.
+    libc().ioctl(fd, arrivalStamp, this.#stampBytes);
+  }
+
+  /** The socket was seen empty just now. */
+  emptied(): void {
+    this.#emptyMs = monotonicMs();
+  }
+
+  /** Arrival of the datagram that was taken last. */
+  newest(): Ms {
+    const c = libc();
+    const known =
+      c.ioctl(this.#fd, arrivalStamp, this.#stampBytes) === 0 && c.clock_gettime(clockRealtime, this.#clockBytes) === 0;
+    const nowMs = monotonicMs();
+    if (!known) return ms(nowMs);
+    return ms(
+      Math.min(nowMs, Math.max(this.#emptyMs, nowMs - (milliseconds(this.#clock) - milliseconds(this.#stamp)))),
+    );
+  }
+}
+
+const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+/** A struct timespec. Epoch milliseconds have 0.2 µs of precision as a number. */
+const milliseconds = ([seconds = 0n, nanoseconds = 0n]: BigInt64Array): number =>
+  Number(seconds) * 1_000 + Number(nanoseconds) / 1e6;
+
 /** One for all sockets of a thread: what is received is copied out of it at once. */
 let receiveBuffer: Uint8Array | null = null;
 
@@ -265,16 +315,19 @@ export function openUdpSocket(options: UdpSocketOptions): UdpSocket {
   let watch: Watch | null = null;
   let onError: (errno: string) => void = () => undefined;
 
-  const take = (handler: (bytes: Uint8Array) => void): void => {
+  const stamps = new ArrivalStamps(fd);
+
+  const take = (handler: (bytes: Uint8Array, arrivedMs: Ms) => void): void => {
     Atomics.store(busy, 0, 1);
     for (let taken = 0; open && taken < datagramsPerTurn; taken++) {
       const sizeBytes = c.recv(fd, buffer, buffer.length, msgDontwait);
       if (sizeBytes < 0) {
         const errno = lastErrno();
-        if (errno !== 'EAGAIN') onError(errno);
+        if (errno === 'EAGAIN') stamps.emptied();
+        else onError(errno);
         break;
       }
-      handler(Buffer.from(buffer.subarray(0, sizeBytes)));
+      handler(Buffer.from(buffer.subarray(0, sizeBytes)), stamps.newest());
     }
     Atomics.store(busy, 0, 0);
   };

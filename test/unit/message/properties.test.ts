@@ -120,7 +120,7 @@ describe('round trips', () => {
 
 /**
  * Bytes that carry the signed part unchanged verify rightly: junk after a trailer, a NUL, an `auth` field inside a
- * netstring.
+ * netstring, a tab for the blank within the signature.
  */
 function sameMessage(mutant: Uint8Array, original: Uint8Array): boolean {
   const first = decodeDatagram(mutant, sha1Keys);
@@ -129,7 +129,7 @@ function sameMessage(mutant: Uint8Array, original: Uint8Array): boolean {
     first.ok &&
     second.ok &&
     first.format === second.format &&
-    JSON.stringify(first.fields) === JSON.stringify(second.fields)
+    JSON.stringify(withoutAuth(first.fields)) === JSON.stringify(withoutAuth(second.fields))
   );
 }
 
