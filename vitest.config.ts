@@ -16,6 +16,8 @@ export default defineConfig({
             'test/sim/**/*.test.ts',
           ],
           pool: 'forks',
+          // Property tests are bounded by what they compute: on a busy machine that takes as long as it takes.
+          testTimeout: 60_000,
         },
       },
       {

@@ -11,7 +11,7 @@ import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
 import { type FieldList, getString } from '../runtime/message/message.ts';
 import type { Protocol } from '../runtime/protocol.ts';
 import { openSyslog, syslogFacilities } from '../runtime/sys/syslog.ts';
-import type { LinkName } from '../runtime/units.ts';
+import type { LinkName, NodeName } from '../runtime/units.ts';
 import { ms } from '../runtime/units.ts';
 import { AdminServer, type OperatorRequest } from './api/admin.ts';
 import { createClients, step, viewClients } from './api/clients.core.ts';
@@ -20,16 +20,20 @@ import type { FifoItem } from './api/fifo.core.ts';
 import { type Fifo, makeFifo, readFifo } from './api/fifo.ts';
 import { clientSocketPath, fifoPath } from './api/paths.ts';
 import { PluginWatch } from './api/plugins.ts';
+import { Roster } from './api/roster.ts';
 import { ClientServer } from './api/server.ts';
 import type { ClientsEffect, ClientsInput, ClientsState } from './api/types.ts';
+import { restoreNodes } from './api/view.core.ts';
 import type { ChildrenProtocol } from './children.ts';
 import { type Happening, nodeEvent } from './events.ts';
 import type { MediumProtocol } from './medium.ts';
 import type { MembershipProtocol } from './membership.ts';
+import type { NodeCache } from './node-cache.ts';
 import type { PingProtocol } from './ping.ts';
 import type { ClientsCast, MembershipCast, MembershipEvent } from './protocols.ts';
 import type { OperatorAnswer } from './resources/operator.ts';
 import type { ResourcesProtocol } from './resources.ts';
+import type { WatchdogProtocol } from './watchdog.ts';
 
 export type { OperatorRequest, OperatorSet } from './api/admin.ts';
 
@@ -53,11 +57,17 @@ export interface ApiProtocol extends Protocol {
     readonly stateDir: string;
     /** Only media and nodes that are active in this version. */
     readonly settings: Settings;
+    /** What a former life has remembered of nodes that came and went. */
+    readonly nodeCache: NodeCache;
+    /** The nodes that ha.cf itself declares. */
+    readonly declared: readonly NodeName[];
     /** Our own, 16 bytes. */
     readonly uuid: Uint8Array;
     readonly media: readonly { readonly actor: string; readonly link: LinkName }[];
     /** Whether there is a ping actor. */
     readonly pings: boolean;
+    /** Whether there is a watchdog actor. */
+    readonly watchdog: boolean;
     /** Whether there is a children actor. */
     readonly programs: boolean;
     /** Ids of the plugins that run as actors of this process. */
@@ -79,10 +89,13 @@ interface ApiState {
   readonly socketPath: string;
   readonly log: Log;
   readonly fifo: Fifo;
+  /** Groups that could not be stopped when everything was given up. */
+  stuck: readonly string[];
   /** Messages of clients and scripts that membership has not taken yet. */
   unsent: number;
   /** Membership asked the clients to wait. */
   congested: boolean;
+  readonly roster: Roster;
 }
 
 type Context = ActorContext<ApiProtocol, ApiState>;
@@ -91,8 +104,11 @@ type Context = ActorContext<ApiProtocol, ApiState>;
 const askDeadlineMs = ms(2_000);
 /** How often clients are looked after whose process may have died while their socket lives on [ms]; the original's period. */
 const auditEveryMs = ms(9_000);
-/** Client messages on their way to membership before the clients have to wait: its word to slow down must not come too late. */
-const maxUnsent = 64;
+/**
+ * Client messages on their way to membership before the clients have to wait: its word to slow down must not come too late. And what comes back
+ * to their sender must fit into its queue, so less than that holds.
+ */
+const maxUnsent = 32;
 
 export default defineActor<ApiProtocol, ApiState>({
   async start(ctx, init) {
@@ -112,7 +128,7 @@ export default defineActor<ApiProtocol, ApiState>({
       frame: (connection, fields) => inTurn({ type: 'frame', connection, fields }),
       unreadable: (connection) => inTurn({ type: 'unreadable', connection }),
       disconnected: (connection, info) => inTurn({ type: 'disconnected', connection, info }),
-      refused: (text) => log.write('WARN', text),
+      refused: (uid, text) => inTurn({ type: 'refused', uid, text }),
       failed: (error) => ctx.fail(error),
     });
     const clients = createClients({
@@ -122,6 +138,13 @@ export default defineActor<ApiProtocol, ApiState>({
       daemon: { pid: process.pid, uid: process.geteuid?.() ?? 0 },
       processStart,
       wallClockS: () => Math.floor(Date.now() / 1_000),
+    });
+    restoreNodes(clients.view, init.nodeCache);
+    const roster = new Roster({
+      stateDir: init.stateDir,
+      // A cluster without haresources writes all nodes, as the original does.
+      declared: new Set(settings.managesResources ? init.declared : []),
+      log: (text) => log.write('ERROR', text),
     });
     const pathOfFifo = fifoPath(init.stateDir);
     makeFifo(pathOfFifo);
@@ -138,13 +161,14 @@ export default defineActor<ApiProtocol, ApiState>({
     }
     const socketPath = clientSocketPath(init.runDir);
     const plugins = new PluginWatch(init.plugins, ctx.clock.now());
-    return { admin, server, clients, plugins, socketPath, log, fifo, unsent: 0, congested: false };
+    return { admin, server, clients, plugins, socketPath, log, fifo, stuck: [], unsent: 0, congested: false, roster };
   },
 
   async onCast(ctx, state, message) {
     switch (message.type) {
       case 'happening':
         state.plugins.note(message.happening, ctx.clock.now());
+        if (message.happening.event === 'released') state.stuck = message.happening.stuck;
         state.admin.tell(nodeEvent(message.happening, ms(message.atMs)));
         return;
       case 'reloaded':
@@ -185,8 +209,9 @@ export default defineActor<ApiProtocol, ApiState>({
   async stop(ctx, state) {
     state.fifo.close();
     await state.server.shutdown();
+    await state.roster.saved();
     // The MCP stops us first, when every resource is released.
-    await state.admin.shutdown(nodeEvent({ event: 'stopped' }, ctx.clock.now()));
+    await state.admin.shutdown(nodeEvent({ event: 'stopped' }, ctx.clock.now()), state.stuck);
     state.log.close();
   },
 });
@@ -199,6 +224,7 @@ function facilityNumber(name: string | null): number {
 
 function run(ctx: Context, state: ApiState, input: ClientsInput): void {
   for (const effect of step(state.clients, input, ctx.clock.now())) perform(ctx, state, effect);
+  state.roster.look(input, state.clients.view);
 }
 
 function perform(ctx: Context, state: ApiState, effect: ClientsEffect): void {
@@ -285,6 +311,10 @@ function happeningOf(message: Exclude<MembershipEvent, { type: 'message' }>): Ha
       return { event: 'partition.healed', node: message.node };
     case 'node-restarted':
       return { event: 'node.restarted', node: message.node };
+    case 'node-added':
+      return { event: 'node.added', node: message.node };
+    case 'node-removed':
+      return { event: 'node.removed', node: message.node };
     case 'link-status':
       return { event: message.status === 'up' ? 'link.up' : 'link.dead', node: message.node, link: message.link };
   }
@@ -292,10 +322,11 @@ function happeningOf(message: Exclude<MembershipEvent, { type: 'message' }>): Ha
 
 /** The status of the node: `systole status --json` prints it as it is (outside contract: architecture, section 6). */
 async function describe(ctx: Context, init: ApiProtocol['init']): Promise<object> {
-  const [membership, resources, ping, programs, ...media] = await Promise.all([
+  const [membership, resources, ping, watchdog, programs, ...media] = await Promise.all([
     ctx.control<MembershipProtocol['call']>('membership', askDeadlineMs).describe(),
     ctx.control<ResourcesProtocol['call']>('resources', askDeadlineMs).describe(),
     init.pings ? ctx.control<PingProtocol['call']>('ping', askDeadlineMs).describe() : null,
+    init.watchdog ? ctx.control<WatchdogProtocol['call']>('watchdog', askDeadlineMs).describe() : null,
     init.programs ? ctx.control<ChildrenProtocol['call']>('children', askDeadlineMs).describe() : [],
     ...init.media.map((medium) => ctx.control<MediumProtocol['call']>(medium.actor, askDeadlineMs).describe()),
   ]);
@@ -314,7 +345,10 @@ async function describe(ctx: Context, init: ApiProtocol['init']): Promise<object
     asOf: new Date().toISOString(),
     commUp: membership.commUp,
     nodes: membership.nodes,
+    droppedStrangers: membership.droppedStrangers,
+    deletedNodes: membership.deleted,
     resources,
+    watchdog,
     ...own,
     media: [...media, ...(ping?.media ?? [])],
     process: {

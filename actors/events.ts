@@ -21,7 +21,7 @@ export type Happening =
       readonly limitMs: Ms;
       readonly decidedMs: Ms;
     }
-  | { readonly event: 'node.restarted'; readonly node: NodeName }
+  | { readonly event: 'node.restarted' | 'node.added' | 'node.removed'; readonly node: NodeName }
   | { readonly event: 'partition.healed'; readonly node: NodeName }
   | { readonly event: 'link.up' | 'link.dead'; readonly node: NodeName; readonly link: LinkName }
   | {
@@ -58,6 +58,8 @@ export type Happening =
       readonly reason: string | null;
     }
   | { readonly event: 'emergency'; readonly actor: string; readonly reason: string }
+  /** Everything was given up for a stop, but for the groups in `stuck`. */
+  | { readonly event: 'released'; readonly stuck: readonly string[] }
   | { readonly event: 'stopping' | 'stopped' };
 
 /** One event as subscribers get it. */
@@ -88,6 +90,10 @@ function describeHappening(happening: Happening): string {
       return `node ${happening.node} is dead: silent for ${happening.silentMs.toFixed(1)} ms (limit ${happening.limitMs} ms)`;
     case 'node.restarted':
       return `node ${happening.node} was started again`;
+    case 'node.added':
+      return `node ${happening.node} was added to the cluster`;
+    case 'node.removed':
+      return `node ${happening.node} was removed from the cluster`;
     case 'partition.healed':
       return `node ${happening.node} returns after a partition`;
     case 'link.up':
@@ -129,6 +135,10 @@ function describeHappening(happening: Happening): string {
       return `actor ${happening.actor} ${happening.event.slice('actor.'.length)}${happening.reason === null ? '' : `: ${happening.reason}`}`;
     case 'emergency':
       return `emergency shutdown: ${happening.actor}: ${happening.reason}`;
+    case 'released':
+      return happening.stuck.length === 0
+        ? 'all resources are released'
+        : `resources are released but ${happening.stuck.join(', ')}, which could not be stopped`;
     case 'stopping':
       return 'stopping: giving up resources';
     case 'stopped':

@@ -12,6 +12,7 @@ import { assertNever, type Ms, ms } from '../runtime/units.ts';
 import type { ApiProtocol, OperatorRequest } from './api.ts';
 import type { ChildrenProtocol } from './children.ts';
 import type { Happening } from './events.ts';
+import { Heart } from './heart.ts';
 import type { MediumProtocol } from './medium.ts';
 import type { MembershipProtocol } from './membership.ts';
 import type { PingProtocol } from './ping.ts';
@@ -44,6 +45,8 @@ export type McpEnd =
 const mcpHangMs = ms(2_000);
 /** How long threads that would not stop may take to be killed at an orderly end [ms]. */
 const killMs = ms(300);
+/** How often the main thread notes on the heart board that its loop turns, for the watchdog [ms]: several times in its shortest timeout, a second. */
+const heartMs = 200;
 /** After the last resource is released, beats go on this long, as the original's do: acknowledgements and late requests are served [ms]. */
 const farewellMs = 1_000;
 
@@ -58,12 +61,14 @@ export class Mcp {
   readonly #media: readonly ChildHandle<MediumProtocol>[];
   readonly #ping: ChildHandle<PingProtocol> | null;
   readonly #programs: ChildHandle<ChildrenProtocol> | null;
+  readonly #heart: Heart;
   #state: State = 'starting';
   #restartAfterStop = false;
 
   constructor(options: McpOptions) {
     const { tree } = options;
     this.#options = options;
+    this.#heart = new Heart(tree.heart);
     this.#supervisor = new Supervisor({ children: tree.children, killMs, mcpHangMs });
     this.#membership = this.#supervisor.child(tree.membership);
     this.#resources = this.#supervisor.child(tree.resources);
@@ -81,6 +86,8 @@ export class Mcp {
   /** Starts all actors. Rejects with ActorError HB_ACTOR_START (its cause says why) when one cannot start; nothing is left running then. */
   async start(): Promise<void> {
     await this.#supervisor.start();
+    if (this.#options.tree.watchdog !== null) setInterval(() => this.#heart.beat('mcp'), heartMs).unref();
+    this.#heart.enter('running');
     if (this.#state === 'starting') this.#state = 'running';
   }
 
@@ -107,8 +114,9 @@ export class Mcp {
       return { ok: false, text: result.text };
     }
     this.#options.log.write('info', result.text);
-    this.#membership.cast({ type: 'keys', keys: result.keys });
+    // Media first: what they say of others' keys (other-keys.ts) is then right when membership changes its own.
     for (const medium of this.#media) medium.cast({ type: 'keys', keys: result.keys });
+    this.#membership.cast({ type: 'keys', keys: result.keys });
     this.#ping?.cast({ type: 'keys', keys: result.keys });
     return { ok: true, text: result.text };
   }
@@ -175,15 +183,25 @@ export class Mcp {
     switch (event.type) {
       case 'released':
         this.#options.log.write(
-          'info',
+          event.stuck.length === 0 ? 'info' : 'CRIT',
           `All resources are released${event.stuck.length === 0 ? '' : ` but ${event.stuck.join(', ')}, which could not be stopped`}.`,
         );
+        // The watchdog lets its device go now, and not when something may still run here.
+        if (event.stuck.length === 0) this.#heart.enter('released');
+        this.#tell({ event: 'released', stuck: event.stuck });
         // The programs end when the resources have: they may still have something to say about them.
         if (this.#programs === null) this.#farewell();
         else this.#programs.cast({ type: 'stop' });
         return;
+      case 'seized':
+        if (this.#state === 'stopping' || this.#state === 'ended') return;
+        // Nothing runs here any more, whatever the resource manager believes: it gives everything up, and the node joins anew.
+        this.#options.log.write('ERROR', 'The guardian has released what this node held. Forcing restart.');
+        this.#restartAfterStop = true;
+        this.#beginStop();
+        return;
       default:
-        assertNever(event.type);
+        assertNever(event);
     }
   }
 
@@ -196,11 +214,10 @@ export class Mcp {
     const { survivors } = await this.#supervisor.stop();
     if (this.#hasEnded()) return;
     this.#state = 'ended';
-    if (survivors.length > 0) this.#options.log.write('ERROR', `threads that did not end: ${survivors.join(', ')}`);
+    // On a busy machine a thread may need long to end. It holds nothing any more, and the end of the process ends it as well.
+    if (survivors.length > 0) this.#options.log.write('WARN', `threads that did not end: ${survivors.join(', ')}`);
     this.#options.log.write('info', `${this.#options.self} Heartbeat shutdown complete.`, { event: 'stopped' });
-    this.#options.end(
-      survivors.length > 0 ? { type: 'emergency' } : { type: this.#restartAfterStop ? 'restart' : 'stopped' },
-    );
+    this.#options.end({ type: this.#restartAfterStop ? 'restart' : 'stopped' });
   }
 
   /** Asked through a method, since an emergency may come while a stop is awaited. */

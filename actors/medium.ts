@@ -11,12 +11,12 @@ import type { LineCounters, OpenMedium } from '../plugins/media/medium.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
 import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
 import { decodeDatagram } from '../runtime/message/datagram.ts';
-import { type FieldList, getString } from '../runtime/message/message.ts';
+import { type FieldList, getHex, getString } from '../runtime/message/message.ts';
 import type { Protocol } from '../runtime/protocol.ts';
 import { type RealtimeOutcome, setRealtime } from '../runtime/sys/realtime.ts';
 import { openSyslog } from '../runtime/sys/syslog.ts';
 import type { LinkName, Ms, NodeName } from '../runtime/units.ts';
-import { rehearseMembership } from './membership/rehearsal.ts';
+import { rehearseReception } from './membership/rehearsal.ts';
 import type { MediumCast, MembershipCast } from './protocols.ts';
 import { PulseBoard, type PulseBoardShape } from './pulse.ts';
 
@@ -38,7 +38,7 @@ export interface MediumStatus {
   readonly dropped: Readonly<Record<DropReason, number>>;
 }
 
-type DropReason = 'malformed' | 'bad-signature' | 'unknown-key' | 'unsigned' | 'misplaced';
+type DropReason = 'malformed' | 'bad-signature' | 'unknown-key' | 'legacy-method' | 'unsigned' | 'misplaced';
 
 export interface MediumProtocol extends Protocol {
   readonly init: {
@@ -63,7 +63,7 @@ interface MediumState {
   readonly column: number;
   readonly realtime: RealtimeOutcome | null;
   readonly dropped: Record<DropReason, number>;
-  /** Newest status seen of each node, by row of the board: only a newer one is a sign of life. */
+  /** Newest status seen of each node here, by row of the board: only a newer one is a sign of life of this link. */
   readonly newest: { generation: number; sequence: number }[];
   readonly logBadPackets: boolean;
   keys: AuthKeys;
@@ -76,7 +76,7 @@ const complainEveryMs = 10_000;
 
 export default defineActor<MediumProtocol, MediumState>({
   async start(ctx, init) {
-    rehearseMembership(init.keys, 'classic');
+    rehearseReception(init.keys, 'classic');
     globalThis.gc?.();
     const log = openLog(init.log, openSyslog);
     const board = new PulseBoard(init.pulse);
@@ -86,7 +86,7 @@ export default defineActor<MediumProtocol, MediumState>({
       board,
       column: board.column(init.spec.link),
       realtime: init.realtimePriority === null ? null : setRealtime(init.realtimePriority),
-      dropped: { malformed: 0, 'bad-signature': 0, 'unknown-key': 0, unsigned: 0, misplaced: 0 },
+      dropped: { malformed: 0, 'bad-signature': 0, 'unknown-key': 0, 'legacy-method': 0, unsigned: 0, misplaced: 0 },
       newest: init.pulse.nodes.map(() => ({ generation: -1, sequence: -1 })),
       logBadPackets: init.logBadPackets,
       keys: init.keys,
@@ -95,10 +95,15 @@ export default defineActor<MediumProtocol, MediumState>({
     };
     const membership = ctx.ref<MembershipCast>('membership');
     const onDatagram = (bytes: Uint8Array, heardMs: Ms): void => {
-      const fields = accept(ctx, state, bytes);
-      if (fields === null) return;
+      const accepted = accept(ctx, state, bytes);
+      if (accepted === null) return;
+      const { fields, authIndex } = accepted;
       stamp(state, fields, heardMs);
-      membership.cast({ type: 'packet', link: init.spec.link, fields, heardMs });
+      membership.cast(
+        authIndex === null || authIndex === state.keys.selected
+          ? { type: 'packet', link: init.spec.link, fields, heardMs }
+          : { type: 'packet', link: init.spec.link, fields, heardMs, otherKey: authIndex },
+      );
     };
     state.open = await openMedium(init.spec, { onDatagram, onError: (error) => ctx.fail(error) }, (severity, text) =>
       log.write(severity, `glib: ${text}`),
@@ -150,21 +155,33 @@ function accept(
   ctx: ActorContext<MediumProtocol, MediumState>,
   state: MediumState,
   bytes: Uint8Array,
-): FieldList | null {
+): { readonly fields: FieldList; readonly authIndex: number | null } | null {
   const result = decodeDatagram(bytes, state.keys);
   if (!result.ok) return refuse(ctx, state, 'malformed', `${result.reason} at byte ${result.atByte}`);
   switch (result.auth) {
     case 'ok':
       return getString(result.fields, 't') === 'NS_st'
         ? refuse(ctx, state, 'misplaced', "a ping node's answer outside of ICMP")
-        : result.fields;
+        : result;
     case 'bad':
       return refuse(ctx, state, 'bad-signature', `signature with key ${result.authIndex} does not match`);
     case 'unknown-key':
       return refuse(ctx, state, 'unknown-key', `signed with key ${result.authIndex}, which authkeys does not have`);
+    case 'legacy-method':
+      return refuse(ctx, state, 'legacy-method', legacyPeer(result.fields, state.keys));
     case 'none':
       return refuse(ctx, state, 'unsigned', 'no signature');
   }
+}
+
+/** What to do about a node that cannot read us. Its name is what the packet says: nothing vouches for it. */
+function legacyPeer(fields: FieldList, keys: AuthKeys): string {
+  const source = (getString(fields, 'src') ?? 'without a name').slice(0, 100).replace(/[^\x21-\x7e ]/g, '?');
+  const own = keys.keys.find(({ index }) => index === keys.selected)?.method ?? '';
+  return (
+    `node ${source} signs by a method of Heartbeat 3.0.6, which cannot read our ${own}: ` +
+    'in authkeys, sign with a sha1 key that both have, or run Systole with the same key on that node'
+  );
 }
 
 function refuse(
@@ -193,12 +210,15 @@ function stamp(state: MediumState, fields: FieldList, heardMs: Ms): void {
   const source = getString(fields, 'src');
   if (type !== 'status' || source === undefined || state.column < 0) return;
   const row = state.board.row(source as NodeName);
+  if (row < 0) return;
+  // A node that came at run time has no place yet.
+  state.newest[row] ??= { generation: -1, sequence: -1 };
   const newest = state.newest[row];
-  if (newest === undefined) return;
-  const generation = Number.parseInt(getString(fields, 'hg') ?? '0', 16);
-  const sequence = Number.parseInt(getString(fields, 'seq') ?? '0', 16);
+  const generation = getString(fields, 'hg') === undefined ? 0 : getHex(fields, 'hg');
+  const sequence = getHex(fields, 'seq');
+  if (generation === undefined || sequence === undefined) return;
   if (generation < newest.generation || (generation === newest.generation && sequence <= newest.sequence)) return;
   newest.generation = generation;
   newest.sequence = sequence;
-  state.board.stamp(row, state.column, BigInt(Math.round(heardMs * 1e6)));
+  state.board.stampStatus(row, state.column, generation, sequence, BigInt(Math.round(heardMs * 1e6)));
 }

@@ -27,6 +27,21 @@ group('coming up', () => {
     expect(bench.logs()).toEqual(["info: Local status now set to: 'up'"]);
   });
 
+  it('says its statuses before it answers what has waited for it', () => {
+    const bench = new Bench(testConfig());
+    const peer = new Peer();
+    peer.seq = 9;
+    // The trigger of acknowledgements is 0: number 10 is acknowledged, and the question wants an answer.
+    bench.feed({ type: 'packet', link: eth0, fields: peer.status('up'), heardMs: ms(0) });
+    bench.feed({ type: 'packet', link: eth0, fields: peer.numbered(message('reqnodes', 'node1')), heardMs: ms(0) });
+    const types = bench.sentInShort('st', 'ackseq');
+    expect(types.slice(0, 3)).toEqual(['status init', 'status up', 'status up']);
+    expect(types).toContain('NS_ackmsg a');
+    expect(types).toContain('repnodes');
+    bench.runUntil(1_000);
+    expect(statuses(bench)).toHaveLength(4);
+  });
+
   it('asks the first live peer for the nodes as soon as all were heard, every second, and is active at the answer', () => {
     const bench = new Bench(testConfig());
     const peer = new Peer();
@@ -123,18 +138,6 @@ group('coming up', () => {
       ['delnodelist', 0, ' '],
       ['destuuid', 1, uuidOf(2)],
     ]);
-  });
-
-  it('warns of a peer with other nodes, and keeps its own', () => {
-    const { bench, peer } = activeBench();
-    const other = [
-      field('dest', 'node1'),
-      field('t', 'repnodes'),
-      field('nodelist', 'node2 node3 '),
-      field('delnodelist', ' '),
-    ];
-    bench.packetAt(300, peer.numbered(other));
-    expect(bench.logs()).toEqual(['WARN: node node2 has other nodes in its ha.cf than we have: +node3 -node1']);
   });
 
   it('a peer without `protocol`: no flow control, active at once', () => {
@@ -627,7 +630,7 @@ group('strange packets', () => {
     bench.packetAt(300, twin.status('up'));
     bench.packetAt(400, twin.status('up'));
     expect(bench.logs().filter((line) => line.startsWith('ERROR'))).toEqual([
-      expect.stringMatching(/node node2 has the same uuid as node1/),
+      expect.stringMatching(/both nodes node1 and node2 carry uuid .*: remove hb_uuid on one and restart it/),
     ]);
     expect(describe(bench.state, ms(400)).nodes[1]?.status).toBe('up');
     bench.clear();

@@ -15,13 +15,13 @@
  * ```
  *
  * The parts, one idea a file, are in `membership/`: sequence (the decision table), history and requests (loss recovery), flow
- * (acknowledgements), status, coming-up, links, death, stall, envelope, identity.
+ * (acknowledgements), status, coming-up, roster (nodes that come and go), links, death, stall, envelope, identity.
  */
 import type { MediumSpec, Settings } from '../conf/settings.ts';
 import { getString } from '../runtime/message/message.ts';
 import type { Ms } from '../runtime/units.ts';
 import { assertNever, ms } from '../runtime/units.ts';
-import { advance, leave, settle, startBeating } from './membership/coming-up.ts';
+import { advance, leave, linksUpFromMs, settle, startBeating } from './membership/coming-up.ts';
 import { judgeSilence, nextSilenceMs } from './membership/death.ts';
 import type { Directory } from './membership/envelope.ts';
 import { compose, isUnnumbered, NIL_UUID } from './membership/envelope.ts';
@@ -44,13 +44,13 @@ export type { Effect, MembershipConfig, MembershipInput } from './membership/typ
 /** What ha.cf does not say: identity, and the doors to the outside. */
 type Doors = Pick<
   MembershipConfig,
-  'uuid' | 'generation' | 'random' | 'wallClockS' | 'loadAverage' | 'lastHeardMs' | 'linkHeardMs'
+  'uuid' | 'generation' | 'random' | 'wallClockS' | 'loadAverage' | 'lastHeardMs' | 'linkHeardMs' | 'deleted'
 >;
 
 /** The core's configuration from the settings of ha.cf. */
 export function configFromSettings(settings: Settings, doors: Doors): MembershipConfig {
   const { self, nodes, keepaliveMs, warntimeMs, deadtimeMs, initdeadMs, deadpingMs, hopfudge } = settings;
-  const { maxRexmitDelayMs, autoFailback, managesResources } = settings;
+  const { maxRexmitDelayMs, autoFailback, managesResources, autojoin } = settings;
   const times = { keepaliveMs, warntimeMs, deadtimeMs, initdeadMs, deadpingMs, maxRexmitDelayMs };
   return {
     self,
@@ -59,13 +59,15 @@ export function configFromSettings(settings: Settings, doors: Doors): Membership
     hopfudge,
     autoFailback,
     managesResources,
+    autojoin,
     links: settings.media.map(linkOf),
     ...doors,
   };
 }
 
 function linkOf(medium: MediumSpec): MembershipLink {
-  return { name: medium.link, pingNode: isPingSpec(medium) ? pingNodeOf(medium) : null };
+  const pingNode = isPingSpec(medium) ? pingNodeOf(medium) : null;
+  return { name: medium.link, pingNode, ring: medium.kind === 'serial' };
 }
 
 /**
@@ -101,6 +103,7 @@ export function step(state: MembershipState, input: MembershipInput, nowMs: Ms):
   const turn: Turn = { state, nowMs, out: [] };
   noteLateness(turn);
   let drainNeeded = false;
+  if (state.phase === 'starting' && (input.type === 'packet' || input.type === 'send')) speakFirst(turn);
   switch (input.type) {
     case 'packet':
       receive(turn, input.link, input.fields, input.heardMs);
@@ -143,6 +146,15 @@ function drained(turn: Turn, untilMs: Ms): boolean {
   if (state.drainAskedMs !== null && untilMs < state.drainAskedMs) return false;
   state.drainAskedMs = null;
   return judgeSilence(turn);
+}
+
+/**
+ * What waits for us at a slow start is answered after our first statuses: a 3.0.6 that has waited longer than our dead time, and then hears
+ * anything of us but a status, declares us dead at once.
+ */
+function speakFirst(turn: Turn): void {
+  beat(turn);
+  flush(turn);
 }
 
 /** The keepalive tick, on absolute times: tick k is due at start + k × keepalive; when late, one status goes out, not a burst. */
@@ -202,6 +214,7 @@ function directory(state: MembershipState): Directory {
 function nextDueMs(state: MembershipState, nowMs: Ms): number {
   const ownMs = Math.min(
     state.nextKeepaliveMs,
+    state.phase === 'waiting' && linksUpFromMs(state) > nowMs ? linksUpFromMs(state) : Number.POSITIVE_INFINITY,
     state.settleAtMs ?? Number.POSITIVE_INFINITY,
     state.nextAskMs ?? Number.POSITIVE_INFINITY,
     nextRequestMs(state),

@@ -5,21 +5,23 @@
  * once for serial lines) and sends the same bytes over every medium: through the sockets that datagram media have offered, else by the
  * medium's own thread; then the ping hosts are asked.
  */
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { AuthKeys, Settings } from '../conf/settings.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
 import type { Timer } from '../runtime/clock.ts';
 import { CodecError } from '../runtime/errors.ts';
 import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
-import { encodeClassic, encodeDatagram } from '../runtime/message/datagram.ts';
-import { type FieldList, getString } from '../runtime/message/message.ts';
+import { encodeClassic, encodeClassicDatagram, encodeDatagram } from '../runtime/message/datagram.ts';
+import { type FieldList, field, getString } from '../runtime/message/message.ts';
 import type { Protocol } from '../runtime/protocol.ts';
 import type { ActorRef } from '../runtime/ref.ts';
 import { type RealtimeOutcome, setRealtime } from '../runtime/sys/realtime.ts';
 import { openSyslog } from '../runtime/sys/syslog.ts';
 import { assertNever, type LinkName, type Ms, ms, type NodeName } from '../runtime/units.ts';
+import { Heart, type HeartFd } from './heart.ts';
 import { observations } from './membership/observe.ts';
-import { rehearseMembership } from './membership/rehearsal.ts';
+import { rehearseDeath, rehearseMembership } from './membership/rehearsal.ts';
 import {
   configFromSettings,
   createMembership,
@@ -32,16 +34,9 @@ import {
   nextVerdictMs,
   step,
 } from './membership.core.ts';
+import { OtherKeys } from './other-keys.ts';
 import { Outlets } from './outlets.ts';
-import {
-  type ClientsCast,
-  type MediumCast,
-  type MembershipCast,
-  type MembershipEvent,
-  type PingCast,
-  type ResourcesCast,
-  suspicionMs,
-} from './protocols.ts';
+import type { ClientsCast, MediumCast, MembershipCast, MembershipEvent, PingCast, ResourcesCast } from './protocols.ts';
 import { PulseBoard, type PulseBoardShape } from './pulse.ts';
 
 export interface MembershipProtocol extends Protocol {
@@ -51,8 +46,11 @@ export interface MembershipProtocol extends Protocol {
     /** 16 bytes. */
     readonly uuid: Uint8Array;
     readonly generation: number;
+    /** Names that were deleted at run time. */
+    readonly deleted: readonly NodeName[];
     readonly keys: AuthKeys;
     readonly pulse: PulseBoardShape;
+    readonly heart: HeartFd;
     readonly realtimePriority: number | null;
     readonly log: LogTarget;
   };
@@ -72,7 +70,13 @@ interface ShellState {
   readonly realtime: RealtimeOutcome | null;
   readonly msgFmt: Settings['msgFmt'];
   readonly compressOverBytes: number | null;
+  readonly compression: Settings['compression']['module'];
   readonly outlets: Outlets;
+  readonly otherKeys: OtherKeys;
+  readonly heart: Heart;
+  readonly board: PulseBoard;
+  /** Every medium reaches one peer only: a node that is added needs a line of its own. */
+  readonly unicastOnly: boolean;
   keys: AuthKeys;
   /** Classes of messages that clients want to see beside the delivered ones. */
   observed: number;
@@ -89,11 +93,17 @@ type Context = ActorContext<MembershipProtocol, ShellState>;
 /** How the tree calls the actors of serial media: they are given classic text in place of datagrams. */
 const serialMediumPrefix = 'medium:serial:';
 
-/** Links that lose every other packet cause many suspicions: each costs some milliseconds of CPU, so they are made this far apart [ms]. */
-const suspicionPauseMs = 50;
+/** How long before a death this thread and those that will act on it make themselves ready [ms]. */
+const longestSuspicionMs = 1.2;
 
-/** Longest time that the play before a verdict may take [ms]: 0.3 at the median, three times that when nothing of it is in the caches. */
-const rehearsalMs = 1.5;
+/** Links that lose every other packet cause many suspicions: each costs a millisecond of CPU or two, so they are made this far apart [ms]. */
+const suspicionPauseMs = 100;
+
+/** Media with one peer (or none at all): ping nodes hear nobody. */
+const unicastKinds: ReadonlySet<string> = new Set(['ucast', 'ucast6', 'ping', 'ping6', 'ping_group']);
+
+/** Time that the play before a verdict may take [ms]: 0.05 at the median, some times that when nothing of it is in the caches. */
+const rehearsalMs = 0.7;
 
 /** How often a medium is looked at that has not taken what waits in its socket [ms]. */
 const drainLookMs = 0.05;
@@ -114,17 +124,23 @@ export default defineActor<MembershipProtocol, ShellState>({
       random: Math.random,
       wallClockS: () => Math.floor(Date.now() / 1_000),
       loadAverage,
+      deleted: init.deleted,
       lastHeardMs: (node: NodeName) => board.heard(node),
       linkHeardMs: (node: NodeName, link: LinkName) => board.heardOn(node, link),
     });
-    const { thresholdKb, traditional } = init.settings.compression;
+    const { module, thresholdKb, traditional } = init.settings.compression;
     const state: ShellState = {
       core: createMembership(config, ctx.clock.now()),
       log: openLog(init.log, openSyslog),
       realtime: init.realtimePriority === null ? null : setRealtime(init.realtimePriority),
       msgFmt: init.settings.msgFmt,
       compressOverBytes: traditional ? thresholdKb * 1_024 : null,
+      compression: module,
       outlets: new Outlets(),
+      otherKeys: new OtherKeys(init.settings.self, Math.max(init.settings.initdeadMs, init.settings.deadtimeMs)),
+      heart: new Heart(init.heart),
+      board,
+      unicastOnly: init.settings.media.every((medium) => unicastKinds.has(medium.kind)),
       keys: init.keys,
       observed: 0,
       timer: null,
@@ -139,15 +155,24 @@ export default defineActor<MembershipProtocol, ShellState>({
   onCast(ctx, state, message) {
     switch (message.type) {
       case 'packet':
+        noteKey(state, message);
+        run(ctx, state, message);
+        return;
       case 'leaving':
         run(ctx, state, message);
         return;
       case 'send':
-        run(ctx, state, message);
+        if (message.fromClient !== true || canBeSent(state, message.fields)) run(ctx, state, message);
         // After the effects of sending it: a word to slow down overtakes nothing.
         if (message.fromClient === true) tellClients(ctx, { type: 'client-message-taken' });
         return;
       case 'keys':
+        state.otherKeys.changed(
+          state.keys.selected,
+          message.keys.selected,
+          state.core.nodes.filter((node) => node.type === 'normal').map((node) => node.name),
+          ctx.clock.now(),
+        );
         state.keys = message.keys;
         return;
       case 'sockets':
@@ -188,15 +213,20 @@ function run(ctx: Context, state: ShellState, input: MembershipInput): void {
 function arm(ctx: Context, state: ShellState): void {
   const dueMs = nextDeadlineMs(state.core);
   const verdictMs = nextVerdictMs(state.core);
-  const readyMs = verdictMs === state.readyForMs ? Number.POSITIVE_INFINITY : verdictMs - suspicionMs;
+  // Heartbeats that come as they should cause no suspicion.
+  const leadMs = Math.min(longestSuspicionMs, state.core.config.keepaliveMs / 2);
+  const readyMs = verdictMs === state.readyForMs ? Number.POSITIVE_INFINITY : verdictMs - leadMs;
   const wakeMs = ms(Math.min(dueMs, readyMs));
   if (state.timer !== null && state.timerAtMs <= wakeMs) return;
   state.timer?.cancel();
   state.timerAtMs = wakeMs;
   const wake = (current: ShellState): void => {
     current.timer = null;
-    if (ctx.clock.now() >= dueMs) {
-      run(ctx, current, { type: 'tick' });
+    const nowMs = ctx.clock.now();
+    if (nowMs >= dueMs) {
+      // A verdict that is due asks for a drain first: it gets the answer with the question when nothing waits.
+      const drained = dueMs === verdictMs && current.outlets.settled;
+      run(ctx, current, drained ? { type: 'drained', untilMs: nowMs } : { type: 'tick' });
       return;
     }
     current.readyForMs = verdictMs;
@@ -207,13 +237,14 @@ function arm(ctx: Context, state: ShellState): void {
   state.timer = ctx.at(wakeMs, wake, { accuracy: wakeMs === verdictMs ? 'exact' : 'precise' });
 }
 
-/** A death may be due: wakes whoever will act on it, and brings the code of a death back into the processor's caches. */
+/** A death may be due in a moment: tells those who will act on it, and plays one to bring the code of it back into the processor's caches. */
 function beReady(ctx: Context, state: ShellState, verdictMs: number): void {
   const nowMs = ctx.clock.now();
   if (nowMs - state.suspectedMs < suspicionPauseMs) return;
   state.suspectedMs = nowMs;
-  for (const resources of ctx.refs<ResourcesCast>('resources')) resources.cast({ type: 'suspicion' });
-  if (verdictMs - nowMs > rehearsalMs) rehearseMembership(state.keys, state.msgFmt, 0);
+  for (const resources of ctx.refs<ResourcesCast>('resources'))
+    resources.cast({ type: 'suspicion', verdictMs: ms(verdictMs) });
+  if (verdictMs - nowMs > rehearsalMs) rehearseDeath();
 }
 
 function perform(ctx: Context, state: ShellState, effect: Effect): void {
@@ -222,6 +253,7 @@ function perform(ctx: Context, state: ShellState, effect: Effect): void {
       transmit(ctx, state, effect);
       return;
     case 'event':
+      if (effect.event.type === 'node-added') welcome(state, effect.event.node);
       publish(ctx, effect.event);
       return;
     case 'log':
@@ -233,6 +265,9 @@ function perform(ctx: Context, state: ShellState, effect: Effect): void {
     case 'drain':
       drain(ctx, state, ctx.clock.now() + state.core.config.keepaliveMs);
       return;
+    case 'pass-on':
+      passOn(ctx, state, effect);
+      return;
     case 'flow-control':
       tellClients(ctx, { type: 'clients-paused', paused: effect.paused });
       return;
@@ -242,6 +277,23 @@ function perform(ctx: Context, state: ShellState, effect: Effect): void {
     default:
       assertNever(effect);
   }
+}
+
+/** In the steady state one look at an absent field. */
+function noteKey(state: ShellState, { fields, otherKey, heardMs }: Extract<MembershipCast, { type: 'packet' }>): void {
+  if (otherKey === undefined && !state.otherKeys.any) return;
+  const source = getString(fields, 'src');
+  if (source !== undefined && state.core.byName.has(source)) state.otherKeys.note(source, otherKey, heardMs);
+}
+
+/** A node came into the cluster while we run. */
+function welcome(state: ShellState, node: NodeName): void {
+  state.board.add(node);
+  if (state.unicastOnly)
+    state.log.write(
+      'WARN',
+      `node ${node} was added, but all media here are unicast: write a ucast line for it into ha.cf, and start again, to reach it`,
+    );
 }
 
 /** Signs once in each form that some medium wants, hands the bytes to the media, and has the ping hosts asked after a status. */
@@ -255,17 +307,51 @@ function transmit(ctx: Context, state: ShellState, message: Extract<Effect, { ty
       line ??= encodeLine(state, fields);
       if (line !== null) medium.cast({ type: 'transmit', bytes: line });
     } else {
-      datagram ??= encodeDatagram(fields, {
-        msgfmt: state.msgFmt,
-        keys: state.keys,
-        ...(state.compressOverBytes === null ? {} : { compressOverBytes: state.compressOverBytes }),
-      });
+      datagram ??= state.otherKeys.anyAt(ctx.clock.now())
+        ? encodeClassicDatagram(fields, encoding(state))
+        : encodeDatagram(fields, encoding(state));
       if (!state.outlets.send(medium.id, datagram)) medium.cast({ type: 'transmit', bytes: datagram });
     }
   }
   if (message.messageType !== 'status' || message.resent) return;
+  state.heart.beat('membership');
   const ts = getString(fields, 'ts');
   if (ts !== undefined) for (const ping of ctx.refs<PingCast>('ping')) ping.cast({ type: 'status-sent', ts });
+}
+
+function encoding(state: ShellState): Parameters<typeof encodeDatagram>[1] {
+  return {
+    msgfmt: state.msgFmt,
+    keys: state.keys,
+    compression: state.compression,
+    ...(state.compressOverBytes === null ? {} : { compressOverBytes: state.compressOverBytes }),
+  };
+}
+
+/** Room for the envelope that is still to come, which no compression makes small. */
+const envelopeRoom = field('room', randomBytes(600).toString('hex'));
+
+/**
+ * Whether a program's message can go out. It is found out before the message has a number: a number that is never sent would be asked for by
+ * all others, again and again.
+ */
+function canBeSent(state: ShellState, fields: FieldList): boolean {
+  try {
+    encodeDatagram([...fields, envelopeRoom], encoding(state));
+    return true;
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    state.log.write('ERROR', `a message of a client cannot be sent: ${error.message}`);
+    return false;
+  }
+}
+
+/** Another node's message, over all serial lines but the one that brought it. */
+function passOn(ctx: Context, state: ShellState, { fields, from }: Extract<Effect, { type: 'pass-on' }>): void {
+  const bytes = encodeLine(state, fields);
+  if (bytes === null) return;
+  for (const medium of ctx.refs<MediumCast>(serialMediumPrefix))
+    if (!medium.id.startsWith(`${serialMediumPrefix}${from}:`)) medium.cast({ type: 'transmit', bytes });
 }
 
 /** The text of a message for serial lines; null when it cannot be written in that form, which is its own fault and no medium's. */

@@ -307,7 +307,11 @@ function take(ctx: Context, state: PingState, family: IcmpFamily, reply: EchoRep
       ctx,
       state,
       medium,
-      result.auth === 'bad' ? 'bad-signature' : result.auth === 'none' ? 'unsigned' : result.auth,
+      result.auth === 'bad' || result.auth === 'legacy-method'
+        ? 'bad-signature'
+        : result.auth === 'none'
+          ? 'unsigned'
+          : result.auth,
     );
     return;
   }

@@ -26,7 +26,14 @@ export type PingCast =
 /** To membership. */
 export type MembershipCast =
   /** From a medium, or from the ping actor in a ping node's name: an authenticated message. `heardMs` is the monotonic time of reception. */
-  | { readonly type: 'packet'; readonly link: LinkName; readonly fields: FieldList; readonly heardMs: Ms }
+  | {
+      readonly type: 'packet';
+      readonly link: LinkName;
+      readonly fields: FieldList;
+      readonly heardMs: Ms;
+      /** The key that signed it, when that is another one than we sign with. */
+      readonly otherKey?: number;
+    }
   /** From resources, api or a plugin: a cluster message with its own fields only; membership adds the envelope and numbers it. */
   | {
       readonly type: 'send';
@@ -73,6 +80,10 @@ export type MembershipEvent =
   | { readonly type: 'partition-healed'; readonly node: NodeName }
   /** A node speaks with a higher generation than before: it was started again. */
   | { readonly type: 'node-restarted'; readonly node: NodeName }
+  /** A node came into the cluster at run time (`addnode`, a peer's node list, autojoin); it was not heard yet. */
+  | { readonly type: 'node-added'; readonly node: NodeName }
+  /** A dead node was removed from the cluster. */
+  | { readonly type: 'node-removed'; readonly node: NodeName }
   | { readonly type: 'link-status'; readonly node: NodeName; readonly link: LinkName; readonly status: 'up' | 'dead' }
   /** A cluster message that passed the decision table, our own ones (loopback) included. */
   | { readonly type: 'message'; readonly from: NodeName; readonly own: boolean; readonly fields: FieldList };
@@ -91,10 +102,7 @@ export type ClientsCast =
 /** To resources. */
 export type ResourcesCast =
   | MembershipEvent
-  /** From membership: unless it is heard within {@link suspicionMs}, a node will be declared dead. Only to be ready: nothing follows from it. */
-  | { readonly type: 'suspicion' }
+  /** From membership: unless it is heard, a node will be declared dead at that instant. Only to be ready: nothing follows from it. */
+  | { readonly type: 'suspicion'; readonly verdictMs: Ms }
   /** From the MCP: release everything for a graceful stop, then emit `released`. */
   | { readonly type: 'give-up-all' };
-
-/** How long before a death the threads that will act are woken [ms]: the time they need to wake and to look around. */
-export const suspicionMs = 3;

@@ -15,6 +15,7 @@ import { commandOf } from '../plugins/agents/programs.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
 import { Afterwards } from '../runtime/afterwards.ts';
 import { SystemClock, type Timer } from '../runtime/clock.ts';
+import { ActorError } from '../runtime/errors.ts';
 import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
 import { writeLater } from '../runtime/log-later.ts';
 import type { Protocol } from '../runtime/protocol.ts';
@@ -22,16 +23,17 @@ import { formatIpv4 } from '../runtime/sys/ipv4.ts';
 import { formatIpv6 } from '../runtime/sys/ipv6.ts';
 import { listLinks } from '../runtime/sys/netlink.ts';
 import { NetworkView } from '../runtime/sys/network-view.ts';
-import { setRealtime } from '../runtime/sys/realtime.ts';
+import { letOthersRun, setRealtime } from '../runtime/sys/realtime.ts';
 import { openSyslog } from '../runtime/sys/syslog.ts';
-import { assertNever, linkName } from '../runtime/units.ts';
+import { assertNever, linkName, type Ms } from '../runtime/units.ts';
 import type { ApiCast, OperatorSet } from './api.ts';
 import type { Happening } from './events.ts';
 import { devicesOf } from './fencing/devices.ts';
 import { Fencer } from './fencing/fencer.ts';
 import type { FencingView } from './fencing/types.ts';
 import { GuardianClient } from './guardian/client.ts';
-import { type MembershipCast, type MembershipEvent, type ResourcesCast, suspicionMs } from './protocols.ts';
+import { Heart, type HeartFd } from './heart.ts';
+import type { MembershipCast, MembershipEvent, ResourcesCast } from './protocols.ts';
 import { initialResources, nextDeadlineMs, step, viewResources } from './resources/core.ts';
 import { type OperationResult, ResourceEngine } from './resources/engine.ts';
 import { scriptEnvironment } from './resources/environment.ts';
@@ -41,6 +43,7 @@ import { Hooks } from './resources/hooks.ts';
 import { locate, type Target } from './resources/locate.ts';
 import { stonithMessage } from './resources/messages.ts';
 import { Monitor } from './resources/monitor.ts';
+import type { ResourceRecord } from './resources/record.ts';
 import { rehearseTakeover } from './resources/rehearsal.ts';
 import type { ResourcesEffect, ResourcesInput, ResourcesState } from './resources/types.ts';
 
@@ -49,6 +52,7 @@ export interface ResourcesProtocol extends Protocol {
     readonly settings: Settings;
     readonly stateDir: string;
     readonly runDir: string;
+    readonly heart: HeartFd;
     /** SCHED_RR priority: a takeover must not wait for ordinary work. No script runs on this thread. Null = ordinary scheduling. */
     readonly realtimePriority: number | null;
     readonly log: LogTarget;
@@ -62,8 +66,10 @@ export interface ResourcesProtocol extends Protocol {
     /** An operator says that this node, which is being fenced, is switched off. */
     confirmFencing(node: string): { readonly ok: boolean; readonly text: string };
   };
-  /** Everything is given up, but for the groups in `stuck`, which could not be stopped. */
-  readonly emit: { readonly type: 'released'; readonly stuck: readonly string[] };
+  readonly emit: /** Everything is given up, but for the groups in `stuck`, which could not be stopped. */
+    | { readonly type: 'released'; readonly stuck: readonly string[] }
+    /** This process was frozen, and the guardian has released what it held: the node must begin anew. */
+    | { readonly type: 'seized' };
 }
 
 /** What `systole status` shows (outside contract: architecture, section 6). */
@@ -79,6 +85,8 @@ export interface ResourcesDescription {
     readonly resources: readonly string[];
     readonly running: boolean;
     readonly activity: string;
+    /** One for each of `resources`. */
+    readonly records: readonly ResourceRecord[];
   }[];
   /** The fencing devices, and the node that is waited for. */
   readonly fencing: FencingView;
@@ -115,11 +123,22 @@ interface AddressAgents {
   readonly IPv6addr: Address6Agent;
 }
 
+/** The answer to a start after the guardian has taken over: nothing is begun that it would not know of. */
+const seizedResult: OperationResult = {
+  exitCode: 1,
+  output: 'the guardian has released what this node held: it begins anew',
+  timedOut: false,
+  durationMs: 0,
+};
+
 /** An address does not wait longer for its services when the daemon has died, however long the deadtime is [ms]. */
 const longestAddressGraceMs = 1_000;
 
+/** How long after the moment of a verdict this thread is still awake [ms]. */
+const awakeMs = 0.3;
+
 export default defineActor<ResourcesProtocol, ShellState>({
-  async start(ctx, { settings, stateDir, realtimePriority, log: target }) {
+  async start(ctx, { settings, stateDir, heart: heartFd, realtimePriority, log: target }) {
     const afterwards = new Afterwards();
     ctx.onExit(() => afterwards.flush());
     const log = writeLater(openLog(target, openSyslog), afterwards);
@@ -134,10 +153,21 @@ export default defineActor<ResourcesProtocol, ShellState>({
       stopTimeoutMs: settings.resourceTimeoutMs,
       addressGraceMs: Math.min(longestAddressGraceMs, settings.deadtimeMs / 2),
       lockPath: join(stateDir, 'guardian.lock'),
+      pulse: { heart: heartFd, deadtimeMs: settings.deadtimeMs },
+      rebootWhenStuck: settings.stopFailure === 'reboot',
       onWarning: (text) => log.write('ERROR', text),
+      onSeized: (silentMs, stuck) => {
+        log.write(
+          'CRIT',
+          `This process did not run for ${Math.round(silentMs)} ms or more, and the guardian has released what it held${stuck.length === 0 ? '' : ` but ${stuck.join(' ')}`}.`,
+        );
+        ctx.emit({ type: 'seized' });
+      },
+      onRebootFailed: () => log.write('CRIT', 'Unable to force reboot. Nothing more is acquired on this node.'),
       onFailure: (error) => ctx.fail(error),
     });
     await guardian.start();
+    const heart = new Heart(heartFd);
     await rehearseTakeover(settings);
     globalThis.gc?.();
     const groups = settings.managesResources ? settings.groups : [];
@@ -161,7 +191,10 @@ export default defineActor<ResourcesProtocol, ShellState>({
     const engine = new ResourceEngine({
       groups,
       locate: (resource) => locate(resource, { configDir: settings.configDir, timeoutMs: settings.resourceTimeoutMs }),
-      run: (what, action) => operate(guardian, agents, settings, what, action),
+      run: (what, action) =>
+        action === 'start' && heart.read().seizedMs !== null
+          ? Promise.resolve(seizedResult)
+          : operate(guardian, agents, settings, what, action),
       look: (what) => operate(guardian, silent, settings, what, 'status'),
       hold: (resource) => guardian.hold(resource),
       drop: (id) => guardian.drop(id),
@@ -251,7 +284,7 @@ export default defineActor<ResourcesProtocol, ShellState>({
         run(ctx, state, message);
         return;
       case 'suspicion':
-        beReady(ctx, state);
+        beReady(ctx, state, message.verdictMs);
         return;
       default:
         run(ctx, state, message);
@@ -264,12 +297,19 @@ export default defineActor<ResourcesProtocol, ShellState>({
   calls: {
     describe: (_ctx, state) => {
       const view = viewResources(state.core);
+      const limitMs = state.settings.resourceTimeoutMs;
       return {
         holding: view.holding,
         rscstatus: view.rscstatus,
         otherHolding: view.otherHolding,
         rebootRequired: view.stuck,
-        groups: view.groups.map(({ owner, resources, running, activity }) => ({ owner, resources, running, activity })),
+        groups: view.groups.map(({ key, owner, resources, running, activity }) => ({
+          owner,
+          resources,
+          running,
+          activity,
+          records: state.engine.records(key, limitMs),
+        })),
         fencing: state.fencer.view(),
         guardian: state.guardian.pid ?? null,
       };
@@ -290,19 +330,19 @@ export default defineActor<ResourcesProtocol, ShellState>({
 });
 
 /**
- * A node may be declared dead in a moment: looks at what the takeover will look at, plays one, and stays awake until then. A thread that
- * slept takes three times as long, most of it waiting for memory that others have used meanwhile.
+ * A node may be declared dead in a moment: does what a takeover will do, without effect, and stays awake until shortly after that moment. On a busy
+ * machine a thread that sleeps is woken a millisecond late at times, whatever its priority: the kernel finishes what it does for others first.
  */
-function beReady(ctx: Context, state: ShellState): void {
-  state.network.listLinks();
-  state.network.listAddresses();
+function beReady(ctx: Context, state: ShellState, verdictMs: Ms): void {
+  state.network.rehearse();
   state.guardian.attention();
   rehearseTakeover(state.settings, 1).catch((error: unknown) =>
     ctx.fail(error instanceof Error ? error : new Error(String(error))),
   );
-  const untilMs = ctx.clock.now() + suspicionMs;
   const stay = (): void => {
-    if (ctx.clock.now() < untilMs) setImmediate(stay);
+    if (ctx.clock.now() >= verdictMs + awakeMs) return;
+    letOthersRun();
+    setImmediate(stay);
   };
   stay();
 }
@@ -339,6 +379,9 @@ function perform(ctx: Context, state: ShellState, effect: ResourcesEffect): void
     case 'cancel-fencing':
       state.fencer.take({ type: 'cancel', why: effect.why });
       return;
+    case 'announce':
+      announce(state, effect.keys);
+      return;
     case 'operator':
       state.afterwards.push(() => {
         for (const api of ctx.refs<ApiCast>('api')) api.cast(effect);
@@ -348,13 +391,44 @@ function perform(ctx: Context, state: ShellState, effect: ResourcesEffect): void
       state.afterwards.push(() => ctx.emit({ type: 'released', stuck: effect.stuck }));
       return;
     case 'reboot-required':
-      state.log.write(
-        'CRIT',
-        `Reboot this machine: ${effect.keys.join(' ')} may still run here and cannot be stopped. Nothing more is acquired until then.`,
-      );
+      onStopFailure(ctx, state, effect.keys);
       return;
     default:
       assertNever(effect);
+  }
+}
+
+/** Announces the addresses of held groups again. */
+function announce(state: ShellState, keys: readonly string[]): void {
+  const { settings, agents } = state;
+  for (const group of settings.groups.filter(({ key }) => keys.includes(key))) {
+    for (const resource of group.resources) {
+      const target = locate(resource, { configDir: settings.configDir, timeoutMs: settings.resourceTimeoutMs });
+      if (target.kind === 'address') agents[target.script].announce(target.args);
+    }
+  }
+}
+
+/** A group cannot be stopped (`stop_failure`). Whatever is done, the other node is never told that it may have the group. */
+function onStopFailure(ctx: Context, state: ShellState, keys: readonly string[]): void {
+  const { log, settings, guardian } = state;
+  const what = `${keys.join(' ')} may still run here and cannot be stopped`;
+  switch (settings.stopFailure) {
+    case 'reboot':
+      log.write('CRIT', `${what}: restarting this machine (stop_failure reboot).`);
+      log.script('ResourceManager(default)', process.pid, 'CRIT: Killing heartbeat ungracefully!');
+      guardian.reboot();
+      return;
+    case 'fence':
+      log.write('CRIT', `${what}: this node falls silent, so that the other one fences it (stop_failure fence).`);
+      // Without a word to the other node: it must take us for dead, and take nothing before we are off.
+      ctx.fail(new ActorError('HB_ACTOR_FAILED', what, { actor: ctx.id }));
+      return;
+    case 'hold':
+      log.write('CRIT', `Reboot this machine: ${what}. Nothing more is acquired until then.`);
+      return;
+    default:
+      assertNever(settings.stopFailure);
   }
 }
 

@@ -10,17 +10,20 @@ import type { LogTarget } from '../runtime/log.ts';
 import { sibling } from '../runtime/module-url.ts';
 import type { ChildSpec } from '../runtime/supervisor.ts';
 import { defaultRealtimePriority } from '../runtime/sys/realtime.ts';
-import { type Ms, ms } from '../runtime/units.ts';
+import { type Ms, ms, type NodeName } from '../runtime/units.ts';
 import { clientSocketPath } from './api/paths.ts';
 import type { ApiProtocol } from './api.ts';
 import { programsOf } from './children/respawn.core.ts';
 import type { ChildrenProtocol } from './children.ts';
+import { type HeartFd, openHeart } from './heart.ts';
 import type { MediumProtocol } from './medium.ts';
 import type { MembershipProtocol } from './membership.ts';
+import type { NodeCache } from './node-cache.ts';
 import { isPingSpec, pingNodeOf } from './ping.core.ts';
 import type { PingProtocol } from './ping.ts';
 import { createPulseBoard } from './pulse.ts';
 import type { ResourcesProtocol } from './resources.ts';
+import type { WatchdogProtocol } from './watchdog.ts';
 
 export interface TreeOptions {
   readonly settings: Settings;
@@ -28,6 +31,12 @@ export interface TreeOptions {
   /** 16 bytes. */
   readonly uuid: Uint8Array;
   readonly generation: number;
+  /** What has changed the nodes of ha.cf at run time; `settings.nodes` has it already. */
+  readonly nodeCache: NodeCache;
+  /** Names that were deleted at run time and that ha.cf does not declare. */
+  readonly deleted: readonly NodeName[];
+  /** The nodes that ha.cf itself declares. */
+  readonly declared: readonly NodeName[];
   readonly stateDir: string;
   readonly runDir: string;
   readonly socketPath: string;
@@ -37,12 +46,16 @@ export interface TreeOptions {
 }
 
 export interface Tree {
+  /** The heart board: the MCP notes its own beats and the node's phase on it. */
+  readonly heart: HeartFd;
   readonly media: readonly ChildSpec<MediumProtocol>[];
   /** Null without ping media. */
   readonly ping: ChildSpec<PingProtocol> | null;
   readonly membership: ChildSpec<MembershipProtocol>;
   readonly resources: ChildSpec<ResourcesProtocol>;
   readonly api: ChildSpec<ApiProtocol>;
+  /** Null without a `watchdog` device. */
+  readonly watchdog: ChildSpec<WatchdogProtocol> | null;
   /** Null without `respawn` and `failfast` programs. */
   readonly programs: ChildSpec<ChildrenProtocol> | null;
   /** All of them in start order. */
@@ -50,10 +63,10 @@ export interface Tree {
 }
 
 /**
- * How long an actor may take to start [ms]. It takes a few hundred; a machine that boots, with everything starting at once, has made it six
- * seconds, and a node that does not come up then is worse than a late one.
+ * How long an actor may take to start [ms]. It takes a few hundred; thirty programs that all wanted the processors of a machine have made it
+ * half a minute, and a node that does not come up then is worse than a late one.
  */
-const startMs = ms(30_000);
+const startMs = ms(120_000);
 /** Silence of a thread's event loop that counts as its death: with the kill it leaves the process gone within a second [ms]. */
 const hangMs = ms(700);
 /** The same for threads of ordinary priority, which a busy machine may let wait. */
@@ -77,6 +90,7 @@ export function nodeTree(options: TreeOptions): Tree {
     settings.nodes.map((node) => node.name),
     links,
   );
+  const heart = openHeart();
   const core = { onDeath: 'emergency-shutdown', hangMs, startMs, resourceLimits: smallHeap } as const;
 
   // `restart` is Heartbeat 3's rule: the medium is opened again, and only when that fails over and over the node gives up.
@@ -95,8 +109,8 @@ export function nodeTree(options: TreeOptions): Tree {
       id: `medium:${spec.kind}:${spec.link}:${index}`,
       module: sibling(import.meta.url, './medium.ts'),
       init: { spec, keys, pulse, realtimePriority: priority, log, logBadPackets: settings.log.logBadPackets },
-      // The original waits for a port that is in use: 10 tries, 50 for mcast, a second apart.
-      startMs: ms(60_000),
+      // Within it come the tries for a port that is in use: 10, 50 for mcast, a second apart, as the original's.
+      startMs,
       refs: ['membership'],
       mailbox: { capacity: 256, overflow: { transmit: 'drop-oldest', keys: 'fail' } },
       ...mediumDeath,
@@ -132,8 +146,10 @@ export function nodeTree(options: TreeOptions): Tree {
       settings,
       uuid: options.uuid,
       generation: options.generation,
+      deleted: options.deleted,
       keys,
       pulse,
+      heart,
       realtimePriority: priority,
       log,
     },
@@ -149,6 +165,7 @@ export function nodeTree(options: TreeOptions): Tree {
       settings,
       stateDir: options.stateDir,
       runDir: options.runDir,
+      heart,
       // Below the threads that beat: what acts on a death comes after what decides it.
       realtimePriority: priority === null ? null : Math.max(1, priority - 1),
       log,
@@ -157,6 +174,18 @@ export function nodeTree(options: TreeOptions): Tree {
     shutdownMs: ms(2_000),
     mailbox: { capacity: 4_096, held: 4_096, otherwise: 'fail' },
   };
+  const watchdog: ChildSpec<WatchdogProtocol> | null =
+    settings.watchdog === null
+      ? null
+      : {
+          ...core,
+          id: 'watchdog',
+          module: sibling(import.meta.url, './watchdog.ts'),
+          init: { settings, path: settings.watchdog, heart, realtimePriority: priority, log },
+          // A thread that is gone leaves the device counting: another one has to take it over at once.
+          onDeath: 'restart',
+          intensity: { maxRestarts: 10, periodMs: ms(60_000) },
+        };
   const plugins = pluginsOf(options);
   const api: ChildSpec<ApiProtocol> = {
     ...core,
@@ -168,17 +197,20 @@ export function nodeTree(options: TreeOptions): Tree {
       runDir: options.runDir,
       stateDir: options.stateDir,
       settings,
+      nodeCache: options.nodeCache,
+      declared: options.declared,
       uuid: options.uuid,
       log,
       media: media.map((spec) => ({ actor: spec.id, link: spec.init.spec.link })),
       pings: ping !== null,
+      watchdog: watchdog !== null,
       programs: programsOf(settings).length > 0,
       plugins: plugins.map((spec) => spec.id),
       startedMs: options.startedMs,
       notActive: settings.notActive.map((entry) => entry.directive),
     },
     refs: ['membership', 'children'],
-    controls: ['membership', 'resources', 'medium:*', 'ping', 'children'],
+    controls: ['membership', 'resources', 'medium:*', 'ping', 'watchdog', 'children'],
     mailbox: { capacity: 4_096, held: 4_096, otherwise: 'drop-oldest' },
   };
   const programs: ChildSpec<ChildrenProtocol> | null =
@@ -199,22 +231,28 @@ export function nodeTree(options: TreeOptions): Tree {
     ...media,
     ...(ping === null ? [] : [ping]),
     membership,
+    ...(watchdog === null ? [] : [watchdog]),
     resources,
     api,
     ...(programs === null ? [] : [programs]),
     ...plugins,
   ];
-  return { media, ping, membership, resources, api, programs, children };
+  return { heart, media, ping, membership, watchdog, resources, api, programs, children };
 }
 
 /** Plugins of our own that stand for programs of `respawn` lines which are not installed: respawned as those would be. */
 function pluginsOf({ settings, runDir, log }: TreeOptions): readonly ChildSpec<IpfailProtocol>[] {
-  if (!settings.respawn.some((line) => line.builtIn === 'ipfail')) return [];
+  const line = settings.respawn.find(({ builtIn }) => builtIn === 'ipfail');
+  if (line === undefined) return [];
   return [
     {
       id: 'plugin:ipfail',
       module: sibling(import.meta.url, '../plugins/ipfail/ipfail.ts'),
-      init: { socketPath: clientSocketPath(runDir), log },
+      init: {
+        socketPath: clientSocketPath(runDir),
+        line: { command: line.command, user: line.account === null ? line.user : null },
+        log,
+      },
       startMs,
       restart: 'transient',
       restartDelayMs: ms(1_000),

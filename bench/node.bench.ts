@@ -7,88 +7,20 @@
  * Detection overhead is the survivor's own account: silence at the decision minus the limit in force, both on the monotonic clock. The
  * benchmark with an independent referee and the peers beside it is `systole bench detect`.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { adminEvents, adminRequest } from '../runtime/bin/admin-client.ts';
-import { daemonCommand } from '../runtime/bin/commands/start.ts';
+import { adminEvents } from '../runtime/bin/admin-client.ts';
 import { adminSocketPath } from '../runtime/bin/directories.ts';
+import { endNode, monotonicMs as now, startNode, waitForStatus } from './loopback/node.ts';
 
 const { values } = parseArgs({
   options: { json: { type: 'boolean', default: false }, trials: { type: 'string', default: '20' } },
 });
 const trials = Number(values.trials);
-
-interface Times {
-  readonly keepalive: string;
-  readonly deadtime: string;
-  readonly initdead: string;
-}
-
-interface BenchNode {
-  readonly runDir: string;
-  readonly process: ChildProcess;
-  readonly spawnedMs: number;
-}
-
-const now = (): number => Number(process.hrtime.bigint()) / 1e6;
-
-/** A node on 127.0.0.`me` that beats to 127.0.0.`peer`; two ucast lines stand for two media when `media` is 2. */
-function startNode(root: string, port: number, me: number, peer: number, media: 1 | 2, times: Times): BenchNode {
-  const dir = join(root, `node${me}`);
-  const configDir = join(dir, 'ha.d');
-  for (const sub of [configDir, join(dir, 'state'), join(dir, 'run')]) mkdirSync(sub, { recursive: true });
-  const mediumLines = [`ucast lo 127.0.0.${peer}`, ...(media === 2 ? ['mcast lo 239.77.0.1 694 1 1'] : [])];
-  writeFileSync(
-    join(configDir, 'ha.cf'),
-    [
-      `logfile ${dir}/ha-log`,
-      `keepalive ${times.keepalive}`,
-      `deadtime ${times.deadtime}`,
-      `initdead ${times.initdead}`,
-      `udpport ${port}`,
-      `bindaddr 127.0.0.${me}`,
-      ...mediumLines.map((line) => line.replace(' 694 ', ` ${port + 1} `)),
-      'auto_failback on',
-      'node node1 node2',
-      '',
-    ].join('\n'),
-  );
-  writeFileSync(join(configDir, 'haresources'), '# no resources\n');
-  writeFileSync(join(configDir, 'authkeys'), 'auth 1\n1 sha1 benchmark\n', { mode: 0o600 });
-  writeFileSync(join(configDir, 'nodeinfo'), `node${me}\n`);
-  const command = daemonCommand({
-    configDir,
-    stateDir: join(dir, 'state'),
-    runDir: join(dir, 'run'),
-    foreground: true,
-    logFormat: 'text',
-  });
-  const spawnedMs = now();
-  const child = spawn(command.file, command.args, { env: command.env, stdio: 'ignore' });
-  return { runDir: join(dir, 'run'), process: child, spawnedMs };
-}
-
-async function endNode(node: BenchNode, signal: NodeJS.Signals): Promise<void> {
-  if (node.process.exitCode !== null || node.process.signalCode !== null) return;
-  const gone = new Promise((resolve) => node.process.once('exit', resolve));
-  node.process.kill(signal);
-  await gone;
-}
-
-async function waitForStatus(node: BenchNode, wanted: string): Promise<void> {
-  const deadlineMs = now() + 30_000;
-  while (now() < deadlineMs) {
-    const answer = await adminRequest(adminSocketPath(node.runDir), 'status', {}, 2_000);
-    if (answer.kind === 'result' && JSON.stringify(answer.result).includes(`"status":"${wanted}"`)) return;
-    await delay(20);
-  }
-  throw new Error(`a node did not become ${wanted} within 30 s`);
-}
 
 function quantile(sorted: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;

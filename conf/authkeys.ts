@@ -1,6 +1,7 @@
 /**
  * The reader of authkeys. Its findings never show what the file holds, but for numbers of up to three digits and names of methods.
  */
+import { authMethods, findAuthMethod } from '../plugins/auth/index.ts';
 import { type Position, Report, unreadable, wholeFile } from './diagnostics.ts';
 import type { AuthKey, AuthKeys } from './settings.ts';
 import type { FileContent, FileFacts } from './system.ts';
@@ -12,8 +13,6 @@ const maxLineBytes = 5119;
 
 /** Keys are numbered 0 to this. */
 const maxIndex = 15;
-
-const methods = ['crc', 'md5', 'sha1'] as const;
 
 /** Others may not read the file: its keys let anybody join the cluster. */
 const readableByOthers = 0o044;
@@ -109,7 +108,16 @@ export function readAuthKeys(source: AuthKeysSource): AuthKeysReading {
   }
   const { selected } = state;
   const keys = report.failed || selected === null ? null : { selected, keys: [...state.keys.values()] };
-  if (keys?.keys.find((key) => key.index === selected)?.method === 'crc') {
+  const signing = keys?.keys.find((key) => key.index === selected)?.method;
+  if (signing !== undefined && authMethods[signing].own) {
+    report.add(wholeFile(file), {
+      severity: 'warning',
+      code: 'HB_CONFIG_CONFLICT',
+      message: `${signing} is our own method: only Systole nodes can read what this node sends, Heartbeat 3.0.6 refuses every packet`,
+      hint: 'while a Heartbeat 3.0.6 is in the cluster, sign with sha1; when none is left, remove the keys of the older methods',
+    });
+  }
+  if (signing === 'crc') {
     report.add(wholeFile(file), {
       severity: 'warning',
       code: 'HB_CONFIG_PERMISSIONS',
@@ -218,7 +226,7 @@ function readKeyLine(state: State, text: string, position: Position): void {
     });
     return;
   }
-  const known = methods.find((candidate) => candidate === method);
+  const known = findAuthMethod(method);
   // Taken off again at the end of a good line.
   state.refused.add(index);
   if (known === undefined) {
@@ -227,28 +235,28 @@ function readKeyLine(state: State, text: string, position: Position): void {
       severity: 'error',
       code: 'HB_CONFIG_UNKNOWN',
       message: `there is no method ${shown} to sign with`,
-      hint: `write ${methods.join(', ')} in lower case between the number and the key`,
+      hint: `write ${Object.keys(authMethods).join(', ')} in lower case between the number and the key`,
       original: `ERROR: LoadPlugin on ${shown} returned 5: No such plugin/interface/interface type\nERROR: Lookup extended#2 returned FALSE for ${shown}\nERROR: Table size: ${new Set([...keys.values()].map((entry) => entry.method)).size}\nERROR: Invalid authtype [${shown}]`,
     });
     return;
   }
-  if (known === 'crc' && key !== undefined) {
+  if (!known.needsKey && key !== undefined) {
     report.add(position, {
       severity: 'error',
       code: 'HB_CONFIG_SYNTAX',
-      message: 'crc takes no key, and no comment behind it',
-      hint: `write only: ${index} crc`,
-      original: "info: Auth method [crc] doesn't use a key",
+      message: `${known.name} takes no key, and no comment behind it`,
+      hint: `write only: ${index} ${known.name}`,
+      original: `info: Auth method [${known.name}] doesn't use a key`,
     });
     return;
   }
-  if (known !== 'crc' && key === undefined) {
+  if (known.needsKey && key === undefined) {
     report.add(position, {
       severity: 'error',
       code: 'HB_CONFIG_MISSING',
-      message: `key ${index} has no key behind ${known}`,
-      hint: `write ${index} ${known} A-LONG-RANDOM-WORD, the same on all nodes`,
-      original: `ERROR: Auth method [${known}] requires a key`,
+      message: `key ${index} has no key behind ${known.name}`,
+      hint: `write ${index} ${known.name} A-LONG-RANDOM-WORD, the same on all nodes`,
+      original: `ERROR: Auth method [${known.name}] requires a key`,
     });
     return;
   }
@@ -259,7 +267,7 @@ function readKeyLine(state: State, text: string, position: Position): void {
       message: `key ${index} is written twice: the later one counts`,
       hint: 'remove one of the two',
     });
-  keys.set(index, { index, method: known, key: key ?? '' });
+  keys.set(index, { index, method: known.name, key: key ?? '' });
   state.refused.delete(index);
   if (state.wanted?.index === index) state.selected = index;
 }

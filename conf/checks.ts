@@ -4,6 +4,7 @@
 import { type Ms, ms } from '../runtime/units.ts';
 import { type Finding, type Position, Report, wholeFile } from './diagnostics.ts';
 import type { Draft } from './draft.ts';
+import { slowLines } from './serial-load.ts';
 
 /** ha.cf as read, and what the checks compare it with. */
 export interface Checked {
@@ -52,7 +53,9 @@ export function checkHaCf(checked: Checked): void {
   checkMedia(checked);
   checkNodes(checked);
   checkTimes(checked);
+  checkSerialLines(checked);
   checkFailback(checked);
+  checkStopFailure(checked);
   checkLogging(checked);
   if (draft.autojoin !== 'none' && draft.managesResources) {
     report.add(where(checked, 'autojoin'), {
@@ -64,6 +67,18 @@ export function checkHaCf(checked: Checked): void {
         'ERROR: R1 style resource management conflicts with  autojoin set\nERROR: You need either unset autojoin or enable crm',
     });
   }
+}
+
+/** Falling silent without a fencing device means that the other node takes what still runs here. */
+function checkStopFailure(checked: Checked): void {
+  const { draft, report } = checked;
+  if (draft.stopFailure !== 'fence' || draft.stonith.length > 0) return;
+  report.add(where(checked, 'stop_failure'), {
+    severity: 'error',
+    code: 'HB_CONFIG_CONFLICT',
+    message: 'stop_failure fence needs a fencing device: without one the other node would take what still runs here',
+    hint: 'add a stonith or stonith_host line, or write: stop_failure reboot',
+  });
 }
 
 /** Whether no line of the file had any effect or finding. */
@@ -227,6 +242,26 @@ function checkTimes(checked: Checked): void {
       message: `warntime ${warntimeMs} ms is not longer than keepalive ${keepaliveMs} ms: every heartbeat counts as late`,
       hint: 'raise warntime to half of deadtime',
     });
+  }
+}
+
+/** A line that is always behind with the heartbeats makes deaths of its own. */
+function checkSerialLines({ draft, report }: Checked): void {
+  const { keepaliveMs } = draft;
+  const nodes = draft.nodes.filter(({ type }) => type === 'normal').map(({ name }) => name);
+  for (const { medium, bytes, takesMs, enoughBaud, enoughKeepaliveMs } of slowLines(draft.media, {
+    keepaliveMs,
+    nodes,
+  })) {
+    report.add(
+      { place: medium.place, source: null },
+      {
+        severity: 'warning',
+        code: 'HB_CONFIG_CONFLICT',
+        message: `serial ${medium.device} is slow: at ${medium.baud} baud it takes ${takesMs} ms for the heartbeats (${bytes} bytes) of each keepalive time (${keepaliveMs} ms)`,
+        hint: `${enoughBaud === null ? '' : `raise baud to ${enoughBaud} or more, or `}raise keepalive to ${enoughKeepaliveMs}ms or more`,
+      },
+    );
   }
 }
 

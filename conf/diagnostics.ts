@@ -182,6 +182,11 @@ export function formatDiagnostics(
     .join('');
 }
 
+/** `FILE:LINE`, or the file alone when the finding is about the whole of it: for logs. */
+export function lineOf({ file, line }: Pick<Diagnostic, 'file' | 'line'>): string {
+  return line === 0 ? file : `${file}:${line}`;
+}
+
 function placeText({ file, line, column }: Diagnostic): string {
   if (line === 0) return file;
   return column === 0 ? `${file}:${line}` : `${file}:${line}:${column}`;

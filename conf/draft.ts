@@ -55,6 +55,7 @@ export interface Draft {
   debug: number;
   mediaFailure: Settings['mediaFailure'];
   guardian: Settings['guardian'];
+  stopFailure: Settings['stopFailure'];
   resourceTimeoutMs: Ms;
   monitor: Settings['monitor'];
   stonithTimeoutMs: Ms;

@@ -102,6 +102,7 @@ function emptyDraft(system: System): Draft {
     debug: 0,
     mediaFailure: 'emergency',
     guardian: 'release',
+    stopFailure: 'reboot',
     resourceTimeoutMs: ms(60_000),
     monitor: null,
     stonithTimeoutMs: ms(60_000),

@@ -2,6 +2,8 @@
  * The reader of haresources: the node check of the daemon, then the groups as Heartbeat's scripts read them.
  */
 import { isIPv6 } from 'node:net';
+import { ocfPath } from '../plugins/agents/ocf.ts';
+import { instancePath, parseInstanceWord } from '../plugins/agents/ocf-instance.ts';
 import type { NodeName } from '../runtime/units.ts';
 import { address6Problem, addressProblem } from './address.ts';
 import { agentProblem, isOwnForm } from './agents.ts';
@@ -273,12 +275,22 @@ function checkResources(groups: readonly Group[], source: HaresourcesSource, rep
       } else if (isOwnForm(resource.script)) {
         const problem = agentProblem(resource, source.system);
         if (problem !== null) report.add(position, { severity: 'warning', code: 'HB_CONFIG_UNKNOWN', ...problem });
+      } else if (instanceIsThere(resource, source)) {
+        // The agent and its file stand in for the wrapper script of the heartbeat package.
       } else if (!checkedScripts.has(resource.script)) {
         checkedScripts.add(resource.script);
         checkScript(resource.script, source, position, report);
       }
     }
   }
+}
+
+/** `OCF::TYPE::INSTANCE` with its agent and its file: it needs no script of resource.d. */
+function instanceIsThere(resource: ResourceSpec, { configDir, system }: HaresourcesSource): boolean {
+  const named = parseInstanceWord(resource);
+  if (named === null) return false;
+  const agent = system.stat(ocfPath({ provider: 'heartbeat', type: named.type, parameters: {} }));
+  return agent?.executable === true && system.stat(`${configDir}/${instancePath(named)}`)?.kind === 'file';
 }
 
 function checkScript(script: string, source: HaresourcesSource, position: Position, report: Report): void {

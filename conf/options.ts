@@ -7,7 +7,7 @@ import type { Position } from './diagnostics.ts';
 import { advise, type Draft, notActive, type Reading, refuse } from './draft.ts';
 import { crmDaemonDir, crmdSpawnsPengine, pacemaker } from './pacemaker.ts';
 import type { Word } from './text.ts';
-import { parseTime } from './time.ts';
+import { parseExactTime, parseTime } from './time.ts';
 import { booleanWords, type CInteger, isIpv4, parseBoolean, parseCInteger } from './values.ts';
 
 /** Applies one word of an option directive. */
@@ -46,10 +46,15 @@ function boolean(
 function time(
   name: string,
   set: (draft: Draft, value: Ms) => void,
-  options: { readonly positive?: boolean; readonly original?: (word: string) => string } = {},
+  options: {
+    readonly positive?: boolean;
+    /** To the microsecond. */
+    readonly exact?: boolean;
+    readonly original?: (word: string) => string;
+  } = {},
 ): WordHandler {
   return (reading, word, position) => {
-    const value = parseTime(word.text);
+    const value = (options.exact === true ? parseExactTime : parseTime)(word.text);
     if (value === null || (options.positive === true && value <= 0)) {
       const message =
         value === null
@@ -148,11 +153,15 @@ export const optionHandlers: Readonly<Record<string, WordHandler>> = {
     (draft, value) => {
       draft.keepaliveMs = value;
     },
-    { positive: true },
+    { positive: true, exact: true },
   ),
-  deadtime: time('deadtime', (draft, value) => {
-    draft.deadtimeMs = value;
-  }),
+  deadtime: time(
+    'deadtime',
+    (draft, value) => {
+      draft.deadtimeMs = value;
+    },
+    { exact: true },
+  ),
   deadping: time('deadping', (draft, value) => {
     draft.deadpingMs = value;
   }),
@@ -164,7 +173,7 @@ export const optionHandlers: Readonly<Record<string, WordHandler>> = {
     (draft, value) => {
       draft.warntimeMs = value;
     },
-    { positive: true, original: (word) => `Warn time [${word}] is invalid.` },
+    { positive: true, exact: true, original: (word) => `Warn time [${word}] is invalid.` },
   ),
   watchdog,
   baud,
@@ -226,9 +235,8 @@ export const optionHandlers: Readonly<Record<string, WordHandler>> = {
   autojoin: choice(
     'autojoin',
     ['none', 'other', 'any'],
-    (draft, value, reading, position) => {
+    (draft, value) => {
       draft.autojoin = value;
-      if (value !== 'none') notActive(reading, 'autojoin', position);
     },
     { original: (word) => `ERROR: Invalid autojoin directive [${word}]` },
   ),
@@ -245,7 +253,14 @@ export const optionHandlers: Readonly<Record<string, WordHandler>> = {
     ['zlib', 'bz2'],
     (draft, value, reading, position) => {
       draft.compressionModule = value;
-      if (value !== 'zlib') notActive(reading, 'compression', position);
+      if (value === 'bz2' && !reading.system.bzip2())
+        refuse(
+          reading,
+          position,
+          'compression bz2 needs the library libbz2.so.1.0, which is not installed',
+          'install it (Debian: libbz2-1.0), or write: compression zlib',
+          'ERROR: Compression module(bz2) not found',
+        );
     },
     { exact: true, original: (word) => `ERROR: Compression module(${word}) not found` },
   ),
@@ -293,6 +308,9 @@ export const optionHandlers: Readonly<Record<string, WordHandler>> = {
   guardian: choice('guardian', ['release', 'reboot', 'off'], (draft, value) => {
     draft.guardian = value;
   }),
+  stop_failure: choice('stop_failure', ['reboot', 'hold', 'fence'], (draft, value) => {
+    draft.stopFailure = value;
+  }),
   stonith_timeout: time(
     'stonith_timeout',
     (draft, value) => {
@@ -322,7 +340,6 @@ function watchdog(reading: Reading, word: Word, position: Position): void {
   }
   record(reading, 'watchdog', word.text, position);
   reading.draft.watchdog = word.text;
-  notActive(reading, 'watchdog', position);
 }
 
 function baud(reading: Reading, word: Word, position: Position): void {

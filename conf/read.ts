@@ -252,6 +252,7 @@ function settingsOf(
     groups,
     mediaFailure: draft.mediaFailure,
     guardian: draft.guardian,
+    stopFailure: draft.stopFailure,
     resourceTimeoutMs: draft.resourceTimeoutMs,
     monitor: draft.monitor,
     stonithTimeoutMs: draft.stonithTimeoutMs,

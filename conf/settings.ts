@@ -2,6 +2,7 @@
  * The typed result of reading ha.cf, haresources and authkeys: plain, structured-clone safe data that the MCP hands to the actors.
  * Readers make it (conf/ha-cf.ts, conf/haresources.ts, conf/authkeys.ts); nobody else does. Times are milliseconds.
  */
+import type { AuthMethodName } from '../plugins/auth/method.ts';
 import type { LinkName, Ms, NodeName } from '../runtime/units.ts';
 
 /** Where something was written: for diagnostics and for "line 7 of ha.cf" in logs. Line and column count from 1. */
@@ -96,7 +97,7 @@ export interface StonithSpec {
 /** One slot of authkeys. `key` is empty for crc. Never logged, never in a status. */
 export interface AuthKey {
   readonly index: number;
-  readonly method: 'crc' | 'md5' | 'sha1';
+  readonly method: AuthMethodName;
   readonly key: string;
 }
 
@@ -184,6 +185,8 @@ export interface Settings {
   readonly mediaFailure: 'emergency' | 'restart';
   /** Own directive `guardian release|reboot|off`: what the guardian does when the daemon dies without a handover. */
   readonly guardian: 'release' | 'reboot' | 'off';
+  /** Own directive `stop_failure reboot|hold|fence`: what follows when a resource cannot be stopped. */
+  readonly stopFailure: 'reboot' | 'hold' | 'fence';
   /** Own directive `resource_timeout TIME` (default 60 s): how long one start, stop or status of a resource script may take. */
   readonly resourceTimeoutMs: Ms;
   /** Own directive `monitor INTERVAL [failures N]`: how often held groups are looked at [ms], and after how many failures one is offered to the other node. Null: never. */

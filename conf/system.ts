@@ -3,6 +3,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync, type Stats, statSync } from 'node:fs';
+import { hasBzip2 } from '../runtime/sys/bzip2.ts';
 import { formatIpv4 } from '../runtime/sys/ipv4.ts';
 import { listAddresses, listLinks } from '../runtime/sys/netlink.ts';
 import { isIpv4 } from './values.ts';
@@ -45,6 +46,8 @@ export interface System {
   resolveIpv4(host: string): string | null;
   /** Whether fencing plugins of this type are installed; `unknown` when no fencing plugins are installed at all. */
   stonithType(type: string): 'known' | 'missing' | 'unknown';
+  /** Whether the library for `compression bz2` is installed. */
+  bzip2(): boolean;
   /** The effective user id of this process. */
   readonly ownUid: number;
 }
@@ -111,6 +114,7 @@ export function realSystem(): System {
       );
       return paths.some((path) => statsOf(path)?.isFile() === true) ? 'known' : 'missing';
     },
+    bzip2: hasBzip2,
     ownUid: process.geteuid?.() ?? 0,
   };
 }

@@ -2,6 +2,8 @@
  * Bytes of a configuration file as lines and words, split as Heartbeat's C library calls split them.
  */
 
+import { bytesToText } from '../runtime/message/text.ts';
+
 /** One line as the parsers see it. */
 export interface Line {
   /** Line in the file, from 1; the tail of an overlong line keeps its number. */
@@ -23,7 +25,7 @@ export interface Word {
 
 /**
  * Splits a file into lines of at most `maxBytes` bytes, newline included; the rest of a longer line is a line of its own, as with `fgets`.
- * Bytes are read as UTF-8 where a line is valid UTF-8, else as Latin-1. Never throws.
+ * Bytes that are no UTF-8 are kept, as in messages of the wire: a key or a name with such bytes is the same one for a 3.0.6. Never throws.
  */
 export function splitLines(bytes: Uint8Array, maxBytes: number): Line[] {
   const lines: Line[] = [];
@@ -36,7 +38,7 @@ export function splitLines(bytes: Uint8Array, maxBytes: number): Line[] {
     const endsWithNewline = newline !== -1 && end === lineEnd;
     const chunk = bytes.subarray(start, endsWithNewline ? end - 1 : end);
     const nul = chunk.indexOf(0);
-    const text = decode(nul === -1 ? chunk : chunk.subarray(0, nul));
+    const text = bytesToText(Buffer.from(nul === -1 ? chunk : chunk.subarray(0, nul)));
     lines.push({ number, offset, text, endsWithNewline, hasNul: nul !== -1 });
     if (end === lineEnd) {
       number += 1;
@@ -47,18 +49,6 @@ export function splitLines(bytes: Uint8Array, maxBytes: number): Line[] {
     start = end;
   }
   return lines;
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const latin1 = new TextDecoder('latin1');
-
-function decode(bytes: Uint8Array): string {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    // Not UTF-8: every byte sequence is Latin-1.
-    return latin1.decode(bytes);
-  }
 }
 
 /** Splits text into words at any of the separator characters; `column` is the column of the text's first character. */

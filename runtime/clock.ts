@@ -4,6 +4,7 @@
  * {@link SystemClock} reads CLOCK_MONOTONIC, so that instants of all threads and processes of a machine compare and no step of the wall
  * clock moves them. {@link SimulatedClock} stands still until it is told to move, which makes whole clusters run in a unit test.
  */
+import { letOthersRun } from './sys/realtime.ts';
 import { setPreciseTimer } from './sys/timer-fd.ts';
 import { type Ms, ms } from './units.ts';
 
@@ -69,7 +70,10 @@ export class SystemClock implements Clock {
     let immediate: NodeJS.Immediate | undefined;
     const wait = (): void => {
       if (this.now() >= atMs) fn();
-      else immediate = setImmediate(wait);
+      else {
+        letOthersRun();
+        immediate = setImmediate(wait);
+      }
     };
     const wake = setPreciseTimer(ms(atMs - LEAD_MS), wait);
     return {

@@ -25,6 +25,15 @@ const maxCapturedBytes = 16_777_216;
 const sectionHeader = 0x0a0d0d0a;
 const byteOrderMagic = 0x1a2b3c4d;
 
+const classicMagics: ReadonlySet<number> = new Set([0xa1b2c3d4, 0xd4c3b2a1, 0xa1b23c4d, 0x4d3cb2a1]);
+
+/** Whether a file begins as pcap or pcapng does. */
+export function looksLikeCapture(file: Uint8Array): boolean {
+  if (file.length < 4) return false;
+  const magic = new DataView(file.buffer, file.byteOffset, file.byteLength).getUint32(0, false);
+  return magic === sectionHeader || classicMagics.has(magic);
+}
+
 /** Reads a whole capture file. */
 export function* readCapture(file: Uint8Array): Generator<CapturedPacket, CaptureEnd> {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);

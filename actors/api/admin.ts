@@ -110,10 +110,10 @@ export class AdminServer {
     );
   }
 
-  /** The node has stopped: who waits for it hears it now, and the socket closes. */
-  async shutdown(lastEvent: NodeEvent): Promise<void> {
+  /** The node has stopped: who waits for it hears it now, and the socket closes. @param stuck groups that could not be stopped */
+  async shutdown(lastEvent: NodeEvent, stuck: readonly string[]): Promise<void> {
     this.tell(lastEvent);
-    for (const [socket, id] of this.#stopWaiters) answer(socket, id, { result: { pid: process.pid } });
+    for (const [socket, id] of this.#stopWaiters) answer(socket, id, { result: { pid: process.pid, stuck } });
     for (const socket of new Set([...this.#listeners, ...this.#stopWaiters.keys()])) socket.end();
     const closed = Promise.withResolvers<void>();
     this.#server.close(() => closed.resolve());

@@ -14,9 +14,20 @@ import { type FieldList, field, getString } from '../../runtime/message/message.
 import { assertNever } from '../../runtime/units.ts';
 import type { MembershipEvent } from '../protocols.ts';
 import { clusterMessage } from './cluster-messages.core.ts';
+import { LogBudget } from './log-budget.core.ts';
 import { answerRequest, FILTER } from './requests.core.ts';
 import { answerSignOn } from './sign-on.core.ts';
-import { complain, deliver, isAlive, log, presenceNotice, printable, type Turn, toAll } from './turn.core.ts';
+import {
+  complain,
+  deliver,
+  isAlive,
+  log,
+  mayComplain,
+  presenceNotice,
+  printable,
+  type Turn,
+  toAll,
+} from './turn.core.ts';
 import type { Client, ClientsConfig, ClientsEffect, ClientsInput, ClientsState, Connection } from './types.ts';
 import { createView, updateView } from './view.core.ts';
 
@@ -43,6 +54,7 @@ export function createClients(config: ClientsConfig): ClientsState {
     connections: new Map(),
     rscStatus: 'none',
     attempts: 0,
+    logBudget: new LogBudget(),
     observed: 0,
   };
 }
@@ -83,6 +95,9 @@ export function step(state: ClientsState, input: ClientsInput, nowMs: number): C
       if (connection !== undefined) remove(turn, connection, input.info, true);
       break;
     }
+    case 'refused':
+      if (mayComplain(turn, input.uid)) log(turn, 'WARN', input.text);
+      break;
     case 'audit':
       for (const connection of [...state.connections.values()]) {
         if (connection.client === null || isAlive(state, connection, connection.client)) continue;
@@ -105,6 +120,8 @@ export function step(state: ClientsState, input: ClientsInput, nowMs: number): C
     case 'node-dead':
     case 'partition-healed':
     case 'node-restarted':
+    case 'node-added':
+    case 'node-removed':
     case 'link-status':
     case 'message':
       onMembership(turn, input);
@@ -142,7 +159,8 @@ function onFrame(turn: Turn, connection: Connection, fields: FieldList): void {
     return;
   }
   if (client.casual) {
-    log(turn, 'info', 'api_process_request: general message from casual client!');
+    if (mayComplain(turn, connection.credentials.uid))
+      log(turn, 'info', 'api_process_request: general message from casual client!');
     remove(turn, connection, 'badclient');
     return;
   }
@@ -194,7 +212,8 @@ function onRequest(turn: Turn, connection: Connection, client: Client, fields: F
       remove(turn, connection, 'signoff');
       return;
     case 'queue-length':
-      log(turn, 'info', `the send queue length from heartbeat to client ${client.id} is set to ${answer.messages}`);
+      if (mayComplain(turn, connection.credentials.uid))
+        log(turn, 'info', `the send queue length from heartbeat to client ${client.id} is set to ${answer.messages}`);
       turn.out.push({ type: 'queue-length', connection: connection.id, messages: answer.messages });
       return;
     case 'query':
@@ -229,6 +248,10 @@ function onMembership(turn: Turn, event: MembershipEvent): void {
     case 'comm-up':
     case 'partition-healed':
     case 'node-restarted':
+    case 'node-added':
+      return;
+    case 'node-removed':
+      toAll(turn, [field('t', 'delnode'), field('node', event.node)], FILTER.keep);
       return;
     default:
       assertNever(event);

@@ -4,11 +4,20 @@
 import { type FieldList, field, getString } from '../../runtime/message/message.ts';
 import type { MembershipEvent } from '../protocols.ts';
 import { FILTER, isOnline } from './requests.core.ts';
-import { deliver, log, type Turn, toAll } from './turn.core.ts';
-import { findNode } from './view.core.ts';
+import { deliver, type Turn, toAll } from './turn.core.ts';
 
 /** Messages between daemons: clients do not hear of them. */
-const silent = new Set(['setweight', 'setsite', 'reqnodes', 'repnodes', 'NS_ackmsg', 'NS_rexmit', 'NS_nak_rexmit']);
+const silent = new Set([
+  'addnode',
+  'delnode',
+  'setweight',
+  'setsite',
+  'reqnodes',
+  'repnodes',
+  'NS_ackmsg',
+  'NS_rexmit',
+  'NS_nak_rexmit',
+]);
 
 export function clusterMessage(turn: Turn, event: Extract<MembershipEvent, { type: 'message' }>): void {
   const { fields } = event;
@@ -16,10 +25,6 @@ export function clusterMessage(turn: Turn, event: Extract<MembershipEvent, { typ
   switch (type) {
     case 'query-cstatus':
       answerQuery(turn, event);
-      return;
-    case 'addnode':
-    case 'delnode':
-      tellUnsupported(turn, type, getString(fields, 'nodelist') ?? '');
       return;
     case 'hbapi-clstat':
       toAll(turn, fields, FILTER.keep);
@@ -57,22 +62,5 @@ function finishSignOn(turn: Turn, notice: FieldList): void {
     if (signOnAnswer === null || client?.id !== id || String(client?.generation) !== generation) continue;
     connection.signOnAnswer = null;
     deliver(turn, connection, signOnAnswer);
-  }
-}
-
-/** The nodes of a cluster are those of ha.cf: a change there is checked as a whole and survives a restart, which this message does not. */
-function tellUnsupported(turn: Turn, type: 'addnode' | 'delnode', list: string): void {
-  for (const name of list
-    .split(/\s+/)
-    .filter((word) => word !== '')
-    .slice(0, 10)) {
-    const known = findNode(turn.state.view, name) !== undefined;
-    if (type === 'addnode' && known) log(turn, 'ERROR', `addnode: node ${name.slice(0, 99)} is known already`);
-    else
-      log(
-        turn,
-        'WARN',
-        `${type} ${name.slice(0, 99)}: the nodes are those of ha.cf: change it on all nodes and reload`,
-      );
   }
 }

@@ -20,8 +20,15 @@ const maxConnections = 2_048;
 const maxConnectionsPerUser = 512;
 /** A connection that does not sign on is closed after this [ms]. */
 const signOnPatienceMs = 60_000;
+/** Frames of one connection that are taken before the others have their turn. */
+const framesPerTurn = 16;
+/**
+ * How long nothing is read from a client that does not read what it has caused [ms]. Then it is, as by the original: if it goes on sending, its
+ * queue overflows, and it is disconnected; if it waits for us to read first, it has got what it waits for.
+ */
+const backlogPatienceMs = 5_000;
 /** Connections that wait to be accepted: so many programs may start at the same moment. The kernel has a limit of its own (somaxconn). */
-const backlog = 4_096;
+const acceptQueue = 4_096;
 
 /** What the server tells its owner. All of them are called from the event loop, not from within the server's methods. */
 export interface ClientServerEvents {
@@ -30,8 +37,8 @@ export interface ClientServerEvents {
   unreadable(connection: number): void;
   /** The connection ended, by the client or because it did not read. */
   disconnected(connection: number, info: string): void;
-  /** A connection that was closed for what it is or sent. */
-  refused(text: string): void;
+  /** A connection that was closed for what it is or sent. @param uid of its user; -1 when it was not looked at */
+  refused(uid: number, text: string): void;
   /** The listening socket failed: nobody can connect any more. */
   failed(error: Error): void;
 }
@@ -49,6 +56,12 @@ interface Connection {
   waiting: number[];
   /** Nothing more is read from it. */
   closing: boolean;
+  /** It has had its turn: the rest of its frames come when others have had theirs. */
+  deferred: boolean;
+  /** Messages wait behind its socket, and nothing is read from it until they have gone or its patience has. */
+  backlog: NodeJS.Timeout | null;
+  /** Its patience has gone: no new one begins until its messages have gone. */
+  pressed: boolean;
   patience: NodeJS.Timeout | null;
 }
 
@@ -58,6 +71,7 @@ export class ClientServer {
   readonly #connections = new Map<number, Connection>();
   readonly #perUser = new Map<number, number>();
   #server: Server | null = null;
+  #latest: { readonly fields: FieldList; readonly bytes: Uint8Array } | null = null;
   #nextId = 1;
   #paused = false;
 
@@ -77,10 +91,10 @@ export class ClientServer {
     const server = createServer((socket) => this.#accept(socket));
     this.#server = server;
     server.maxConnections = Math.min(maxConnections, Math.floor(descriptorLimit() / 2));
-    server.on('drop', () => this.#events.refused('too many client connections: one was refused'));
+    server.on('drop', () => this.#events.refused(-1, 'too many client connections: one was refused'));
     const listening = Promise.withResolvers<void>();
     server.once('error', listening.reject);
-    server.listen({ path, backlog }, listening.resolve);
+    server.listen({ path, backlog: acceptQueue }, listening.resolve);
     await listening.promise;
     server.removeListener('error', listening.reject);
     server.on('error', (error) => this.#events.failed(error));
@@ -92,7 +106,13 @@ export class ClientServer {
     const connection = this.#connections.get(id);
     if (connection === undefined || !connection.socket.writable) return;
     if (!connection.signedOn) this.#settle(connection);
-    this.#deliverBytes(connection, encodeFrame(fields, this.#msgFmt));
+    this.#deliverBytes(connection, this.#encode(fields));
+  }
+
+  /** News go to all clients one after the other: they are encoded once. */
+  #encode(fields: FieldList): Uint8Array {
+    if (this.#latest?.fields !== fields) this.#latest = { fields, bytes: encodeFrame(fields, this.#msgFmt) };
+    return this.#latest.bytes;
   }
 
   setQueueLength(id: number, messages: number): void {
@@ -118,12 +138,8 @@ export class ClientServer {
     if (this.#paused === paused) return;
     this.#paused = paused;
     for (const connection of [...this.#connections.values()]) {
-      if (!connection.signedOn) continue;
-      if (paused) connection.socket.pause();
-      else {
-        connection.socket.resume();
-        this.#read(connection);
-      }
+      if (paused && connection.signedOn) connection.socket.pause();
+      if (!paused) this.#read(connection);
     }
   }
 
@@ -155,7 +171,7 @@ export class ClientServer {
     const { uid } = credentials;
     const count = (this.#perUser.get(uid) ?? 0) + 1;
     if (uid !== 0 && count > maxConnectionsPerUser) {
-      this.#events.refused(`user ${uid} has ${maxConnectionsPerUser} client connections: one more was refused`);
+      this.#events.refused(uid, `user ${uid} has ${maxConnectionsPerUser} client connections: one more was refused`);
       socket.destroy();
       return;
     }
@@ -171,6 +187,9 @@ export class ClientServer {
       writtenBytes: 0,
       waiting: [],
       closing: false,
+      deferred: false,
+      backlog: null,
+      pressed: false,
       patience: setTimeout(() => this.#drop(connection, 'no sign-on in time'), signOnPatienceMs),
     };
     this.#connections.set(id, connection);
@@ -185,11 +204,27 @@ export class ClientServer {
     this.#events.connected(id, credentials);
   }
 
+  #mayRead({ closing, deferred, backlog, signedOn }: Connection): boolean {
+    return !closing && !deferred && !(signedOn && (this.#paused || backlog !== null));
+  }
+
   #read(connection: Connection): void {
-    const { id, reader } = connection;
-    while (!connection.closing && !(this.#paused && connection.signedOn)) {
+    const { id, reader, socket } = connection;
+    for (let taken = 0; this.#mayRead(connection); taken++) {
+      if (taken === framesPerTurn) {
+        connection.deferred = true;
+        socket.pause();
+        setImmediate(() => {
+          connection.deferred = false;
+          this.#read(connection);
+        });
+        return;
+      }
       const frame = reader.next();
-      if (frame === null) return;
+      if (frame === null) {
+        if (socket.isPaused()) socket.resume();
+        return;
+      }
       switch (frame.type) {
         case 'message':
           this.#events.frame(id, frame.fields);
@@ -198,7 +233,10 @@ export class ClientServer {
           this.#events.unreadable(id);
           break;
         case 'broken':
-          this.#events.refused(`client ${connection.credentials.pid}: ${frame.reason}: disconnected`);
+          this.#events.refused(
+            connection.credentials.uid,
+            `client ${connection.credentials.pid}: ${frame.reason}: disconnected`,
+          );
           this.#drop(connection, 'EOF');
           return;
       }
@@ -225,8 +263,31 @@ export class ClientServer {
       return;
     }
     connection.writtenBytes += bytes.length;
-    socket.write(bytes);
-    if (socket.writableLength > 0) connection.waiting.push(connection.writtenBytes);
+    socket.write(bytes, () => {
+      if (socket.writableLength === 0) this.#relieve(connection);
+    });
+    if (socket.writableLength === 0) return;
+    connection.waiting.push(connection.writtenBytes);
+    this.#hold(connection);
+  }
+
+  /** It does not keep up with what it gets: what it sends would only bring it more. */
+  #hold(connection: Connection): void {
+    if (connection.backlog !== null || connection.pressed) return;
+    connection.socket.pause();
+    connection.backlog = setTimeout(() => {
+      connection.backlog = null;
+      connection.pressed = true;
+      this.#read(connection);
+    }, backlogPatienceMs);
+  }
+
+  #relieve(connection: Connection): void {
+    connection.pressed = false;
+    if (connection.backlog === null) return;
+    clearTimeout(connection.backlog);
+    connection.backlog = null;
+    this.#read(connection);
   }
 
   #waitingOf(connection: Connection): number {
@@ -249,6 +310,7 @@ export class ClientServer {
   #forget(connection: Connection): void {
     this.#connections.delete(connection.id);
     if (connection.patience !== null) clearTimeout(connection.patience);
+    if (connection.backlog !== null) clearTimeout(connection.backlog);
     const { uid } = connection.credentials;
     const count = (this.#perUser.get(uid) ?? 1) - 1;
     if (count === 0) this.#perUser.delete(uid);

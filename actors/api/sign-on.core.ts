@@ -4,7 +4,7 @@
 import { type FieldList, field, getString } from '../../runtime/message/message.ts';
 import { authorize } from './authorization.core.ts';
 import { FILTER, isOnline } from './requests.core.ts';
-import { deliver, log, presenceNotice, printable, type Turn } from './turn.core.ts';
+import { deliver, log, mayComplain, presenceNotice, printable, type Turn } from './turn.core.ts';
 import type { Client, ClientsState, Connection } from './types.ts';
 
 /** Longer names are cut in the original's own messages, so that two clients could be taken for one. */
@@ -83,6 +83,27 @@ function refuse(
   reason: string,
 ): void {
   const { state, out } = turn;
+  if (mayComplain(turn, connection.credentials.uid)) logRefusal(turn, connection, claim, reason);
+  const answer = [
+    field('t', 'hbapi-resp'),
+    field('reqtype', 'signon'),
+    field('info', reason),
+    field('result', 'badreq'),
+    ...ourFacts(state),
+  ];
+  out.push({ type: 'deliver', connection: connection.id, fields: answer });
+  if (!claim.casual) {
+    // Only to the one who asked: the original tells the whole cluster, so that anybody could fill it with such notices.
+    const early = reason === 'bad pid' || reason === 'duplicate add request';
+    const id = printable(claim.id).slice(0, maxIdBytes);
+    const notice = presenceNotice(state, { id: early ? '' : id, generation: claim.generation }, 'leave', reason);
+    out.push({ type: 'deliver', connection: connection.id, fields: notice });
+  }
+  state.connections.delete(connection.id);
+  out.push({ type: 'close', connection: connection.id });
+}
+
+function logRefusal(turn: Turn, connection: Connection, claim: Claim, reason: string): void {
   const id = printable(claim.id).slice(0, maxIdBytes);
   switch (reason) {
     case 'bad pid':
@@ -98,22 +119,6 @@ function refuse(
       log(turn, 'WARN', `Client [${id}] pid ${connection.credentials.pid} failed authorization [${reason}]`);
   }
   log(turn, 'ERROR', `api_process_registration_msg: cannot add client(${id})`);
-  const answer = [
-    field('t', 'hbapi-resp'),
-    field('reqtype', 'signon'),
-    field('info', reason),
-    field('result', 'badreq'),
-    ...ourFacts(state),
-  ];
-  out.push({ type: 'deliver', connection: connection.id, fields: answer });
-  if (!claim.casual) {
-    // Only to the one who asked: the original tells the whole cluster, so that anybody could fill it with such notices.
-    const early = reason === 'bad pid' || reason === 'duplicate add request';
-    const notice = presenceNotice(state, { id: early ? '' : id, generation: claim.generation }, 'leave', reason);
-    out.push({ type: 'deliver', connection: connection.id, fields: notice });
-  }
-  state.connections.delete(connection.id);
-  out.push({ type: 'close', connection: connection.id });
 }
 
 /** The facts that every sign-on answer carries; a refused client tells by them that a daemon runs. */

@@ -62,7 +62,16 @@ export function log(turn: Turn, severity: 'ERROR' | 'WARN' | 'info', text: strin
   turn.out.push({ type: 'log', severity, text });
 }
 
-/** Logs what is wrong with a client's message, and the message; at most once a second for each connection. */
+/** Whether what a user's program does wrong may be logged: within that user's budget. Says first how much was left out. */
+export function mayComplain(turn: Turn, uid: number): boolean {
+  const { log: may, leftOut, isLast } = turn.state.logBudget.take(uid, turn.nowMs);
+  if (leftOut > 0) log(turn, 'WARN', `${leftOut} complaints about clients of user ${uid} were not logged`);
+  if (isLast)
+    log(turn, 'WARN', `further complaints about clients of user ${uid} are counted, not logged, for a minute`);
+  return may;
+}
+
+/** Logs what is wrong with a client's message, and the message; at most once a second for each connection, and within its user's budget. */
 export function complain(
   turn: Turn,
   connection: Connection,
@@ -70,7 +79,7 @@ export function complain(
   message: FieldList | null,
   more: readonly string[] = [],
 ): void {
-  if (turn.nowMs - connection.complainedMs < complaintEveryMs) return;
+  if (turn.nowMs - connection.complainedMs < complaintEveryMs || !mayComplain(turn, connection.credentials.uid)) return;
   connection.complainedMs = turn.nowMs;
   log(turn, 'ERROR', text);
   for (const line of more) log(turn, 'info', line);

@@ -6,6 +6,7 @@ import type { Severity } from '../../runtime/log.ts';
 import type { FieldList } from '../../runtime/message/message.ts';
 import type { ClientsCast, MembershipEvent } from '../protocols.ts';
 import type { Credentials } from './authorization.core.ts';
+import type { LogBudget } from './log-budget.core.ts';
 import type { ClusterView } from './view.core.ts';
 
 /** What the client core needs of the configuration, and its only door to the outside. */
@@ -36,6 +37,8 @@ export type ClientsInput =
   | { readonly type: 'unreadable'; readonly connection: number }
   /** The connection is gone: `info` of the leave notice, e.g. `EOF`. */
   | { readonly type: 'disconnected'; readonly connection: number; readonly info: string }
+  /** A connection was closed for what it is or sent. @field uid -1 when nobody looked */
+  | { readonly type: 'refused'; readonly uid: number; readonly text: string }
   | MembershipEvent
   | Extract<ClientsCast, { type: 'observed' | 'rscstatus' }>
   /** Looks for clients whose process has ended while their socket lives on in another one. */
@@ -91,6 +94,7 @@ export interface ClientsState {
   rscStatus: RscStatus;
   /** Sign-on attempts since our start. */
   attempts: number;
+  readonly logBudget: LogBudget;
   /** The classes that membership was last asked for. */
   observed: number;
 }

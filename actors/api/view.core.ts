@@ -4,6 +4,7 @@
 import type { ClusterNode, MediumSpec, Settings } from '../../conf/settings.ts';
 import { type FieldList, getBytes, getString } from '../../runtime/message/message.ts';
 import type { LinkName, NodeName } from '../../runtime/units.ts';
+import type { NodeCache } from '../node-cache.ts';
 import type { MembershipEvent, NodeStatus } from '../protocols.ts';
 
 export interface LinkView {
@@ -26,8 +27,12 @@ export interface NodeView {
 
 export interface ClusterView {
   readonly self: NodeView;
-  /** In the order of ha.cf, ping nodes included. */
-  readonly nodes: readonly NodeView[];
+  /** In the order of ha.cf, ping nodes included; those that were added come behind. */
+  readonly nodes: NodeView[];
+  /** The links that a normal node has. */
+  readonly links: readonly LinkName[];
+  /** Removed at run time, as they were last. */
+  readonly deleted: NodeView[];
 }
 
 /** The original's weight of a node that was given none. */
@@ -39,20 +44,23 @@ const defaultWeight = 100;
  */
 export function createView(settings: Pick<Settings, 'self' | 'nodes' | 'media'>, uuid: Uint8Array): ClusterView {
   const shared = [...new Set(settings.media.filter((medium) => !isPing(medium)).map((medium) => medium.link))];
-  const nodes = settings.nodes.map(
-    ({ name, type }): NodeView => ({
-      name,
-      type,
-      status: 'init',
-      uuid: name === settings.self ? uuid : null,
-      weight: defaultWeight,
-      site: '',
-      links: (type === 'ping' ? [name as string as LinkName] : shared).map((link) => ({ name: link, status: 'dead' })),
-    }),
-  );
+  const nodes = settings.nodes.map((node) => makeNode(node, node.name === settings.self ? uuid : null, shared));
   const self = nodes.find((node) => node.name === settings.self);
   if (self === undefined) throw new RangeError(`node ${settings.self} is not in its own configuration`);
-  return { self, nodes };
+  return { self, nodes, links: shared, deleted: [] };
+}
+
+function makeNode({ name, type }: ClusterNode, uuid: Uint8Array | null, shared: readonly LinkName[]): NodeView {
+  const links = type === 'ping' ? [name as string as LinkName] : shared;
+  return {
+    name,
+    type,
+    status: 'init',
+    uuid,
+    weight: defaultWeight,
+    site: '',
+    links: links.map((link) => ({ name: link, status: 'dead' })),
+  };
 }
 
 function isPing(medium: MediumSpec): boolean {
@@ -63,6 +71,18 @@ function isPing(medium: MediumSpec): boolean {
 export function findNode(view: ClusterView, name: string | undefined): NodeView | undefined {
   const wanted = name?.toLowerCase();
   return view.nodes.find((node) => node.name === wanted);
+}
+
+/** Puts in what a former life has remembered of nodes that are not those of ha.cf. */
+export function restoreNodes(view: ClusterView, { added, deleted }: NodeCache): void {
+  for (const { name, uuid, weight, site } of added) {
+    const node = findNode(view, name);
+    if (node !== undefined && node !== view.self) Object.assign(node, { uuid, weight, site });
+  }
+  for (const { name, uuid, weight, site } of deleted) {
+    if (findNode(view, name) !== undefined) continue;
+    view.deleted.push({ ...makeNode({ name, type: 'normal' }, uuid, view.links), weight, site });
+  }
 }
 
 /** Takes in what membership says. Messages may change weights and sites, and teach uuids. */
@@ -91,6 +111,19 @@ export function updateView(view: ClusterView, event: MembershipEvent): void {
       const sender = findNode(view, event.from);
       if (sender !== undefined && sender.uuid === null) learnUuid(sender, event.fields);
       updateAttributes(view, event.fields);
+      return;
+    }
+    case 'node-added': {
+      const known = view.deleted.findIndex((node) => node.name === event.node);
+      const [back] = known < 0 ? [] : view.deleted.splice(known, 1);
+      const node = makeNode({ name: event.node, type: 'normal' }, back?.uuid ?? null, view.links);
+      if (back !== undefined) Object.assign(node, { weight: back.weight, site: back.site });
+      view.nodes.push(node);
+      return;
+    }
+    case 'node-removed': {
+      const at = view.nodes.findIndex((node) => node.name === event.node);
+      if (at >= 0) view.deleted.push(...view.nodes.splice(at, 1));
       return;
     }
     case 'comm-up':

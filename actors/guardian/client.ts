@@ -19,6 +19,7 @@ import { ActorError } from '../../runtime/errors.ts';
 import type { LogTarget } from '../../runtime/log.ts';
 import { sibling } from '../../runtime/module-url.ts';
 import { type LockResult, lockFile } from '../../runtime/sys/lock.ts';
+import type { HeartFd } from '../heart.ts';
 import { Inventory } from './inventory.core.ts';
 import { killGroup } from './operation.ts';
 import {
@@ -29,6 +30,7 @@ import {
   LineReader,
   type ToGuardian,
 } from './protocol.ts';
+import { pulseBoundMs } from './pulse-watch.core.ts';
 
 /** Small heaps: the guardian lives as long as the daemon, and does little. */
 const HEAP_FLAGS = ['--max-old-space-size=64', '--max-semi-space-size=1'];
@@ -37,6 +39,8 @@ const MAX_DEATHS = 5;
 const DEATHS_PERIOD_MS = 60_000;
 /** Pause before the second replacement, twice that before the third, and so on [ms]. */
 const REPLACE_PAUSE_MS = 100;
+/** The heart board's place among the guardian's descriptors: behind the three of every program, and the lock. */
+const HEART_FD = 4;
 /** How long a new guardian may take to answer [ms]. */
 const READY_MS = 10_000;
 /** How long it may take to leave after `bye` [ms]; it is killed then. */
@@ -59,10 +63,18 @@ export interface GuardianOptions {
   /** How long addresses wait for the services above them then [ms]; see release.ts. */
   readonly addressGraceMs: number;
   readonly rebootCommands?: readonly (readonly string[])[];
+  /** The heart board, by which the guardian sees that the daemon is frozen, and the peers' deadtime [ms]. Without it that goes unseen. */
+  readonly pulse?: { readonly heart: HeartFd; readonly deadtimeMs: number };
+  /** Reboot when something cannot be stopped after the daemon has died. Default: no. */
+  readonly rebootWhenStuck?: boolean;
   /** A file that the guardian holds locked as long as it lives: the next daemon waits until this one has released everything. */
   readonly lockPath?: string;
   /** A guardian died and was replaced. */
   onWarning(text: string): void;
+  /** The daemon was frozen and goes on: what it held is released, but for the words in `stuck`. @param silentMs how long it did not beat [ms] */
+  onSeized?(silentMs: number, stuck: readonly string[]): void;
+  /** The machine could not be restarted. */
+  onRebootFailed?(): void;
   /** No guardian can be kept alive: resources cannot be managed any more. */
   onFailure(error: ActorError): void;
 }
@@ -110,19 +122,37 @@ export class GuardianClient {
 
   /** Rejects with ActorError HB_ACTOR_START when the guardian cannot be started. */
   async start(): Promise<void> {
+    await this.#greet(this.#spawn());
+  }
+
+  /** Throws ActorError HB_ACTOR_START when there is not even a process: then no exit will tell. */
+  #spawn(): ChildProcess {
     const lock = this.#lock();
-    const child = spawn(process.execPath, [...HEAP_FLAGS, fileURLToPath(sibling(import.meta.url, './main.ts'))], {
+    try {
+      const child = this.#fork(lock);
+      if (lock !== null && child.pid !== undefined) lock.nameHolder(child.pid);
+      return child;
+    } catch (error) {
+      throw startError(error instanceof Error ? error.message : String(error));
+    } finally {
+      lock?.release();
+    }
+  }
+
+  #fork(lock: Extract<LockResult, { ok: true }> | null): ChildProcess {
+    return spawn(process.execPath, [...HEAP_FLAGS, fileURLToPath(sibling(import.meta.url, './main.ts'))], {
       // Its own session: what a terminal or a service manager sends to our group must not reach it.
       detached: true,
       // The lock's descriptor is inherited and with it the lock; scripts do not get it (Node closes it on exec).
-      stdio: ['pipe', 'pipe', 'ignore', ...(lock === null ? [] : [lock.fd])],
+      stdio: ['pipe', 'pipe', 'ignore', lock?.fd ?? 'ignore', this.#options.pulse?.heart ?? 'ignore'],
       env: process.env,
       cwd: '/',
     });
+  }
+
+  async #greet(child: ChildProcess): Promise<void> {
     this.#child = child;
     this.#release();
-    if (lock !== null && child.pid !== undefined) lock.nameHolder(child.pid);
-    lock?.release();
     const ready = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
       ready.reject(startError('it did not answer in time'));
@@ -148,7 +178,7 @@ export class GuardianClient {
       ready.reject(startError(`it ended with ${signal ?? `exit code ${code}`}`));
       this.#onExit(child, signal ?? `exit code ${code}`);
     });
-    const { mode, environment, log, stopTimeoutMs, addressGraceMs, rebootCommands = defaultReboot } = this.#options;
+    const { mode, environment, log, stopTimeoutMs, addressGraceMs, pulse, rebootWhenStuck = false } = this.#options;
     this.#send({
       type: 'hello',
       mode,
@@ -156,7 +186,12 @@ export class GuardianClient {
       log,
       stopTimeoutMs,
       addressGraceMs,
-      rebootCommands,
+      rebootCommands: this.#options.rebootCommands ?? defaultReboot,
+      rebootWhenStuck,
+      pulse:
+        pulse === undefined
+          ? null
+          : { fd: HEART_FD, boundMs: pulseBoundMs(pulse.deadtimeMs), deadtimeMs: pulse.deadtimeMs },
       held: this.#inventory.list(),
     });
     try {
@@ -202,20 +237,28 @@ export class GuardianClient {
     });
   }
 
-  /** To be awaited before the resource is started: then the guardian has it, whatever happens to us. */
-  async hold(resource: HeldResource): Promise<void> {
+  /**
+   * To be awaited before the resource is started: then the guardian has it, whatever happens to us. No promise: the kernel took it at once, as it
+   * does unless much is under way.
+   */
+  hold(resource: HeldResource): Promise<void> | undefined {
     this.#inventory.hold(resource);
     const stdin = this.#child?.stdin;
-    if (stdin === null || stdin === undefined || !stdin.writable) return;
-    await new Promise<void>((resolve) => {
-      // A guardian that died meanwhile gets it with the inventory in its successor.
-      stdin.write(encodeLine({ type: 'hold', resource }), () => resolve());
-    });
+    if (stdin === null || stdin === undefined || !stdin.writable) return undefined;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    // A guardian that died meanwhile gets it with the inventory in its successor.
+    stdin.write(encodeLine({ type: 'hold', resource }), () => resolve());
+    return stdin.writableLength === 0 ? undefined : promise;
   }
 
   /** A takeover may come in a moment: wakes the guardian, and the way to it. */
   attention(): void {
     this.#send({ type: 'attention' });
+  }
+
+  /** Something cannot be stopped: the machine is to be restarted at once. */
+  reboot(): void {
+    this.#send({ type: 'reboot' });
   }
 
   drop(id: string): void {
@@ -256,6 +299,14 @@ export class GuardianClient {
   }
 
   #onMessage(message: Exclude<FromGuardian, { type: 'ready' }>): void {
+    if (message.type === 'seized') {
+      this.#options.onSeized?.(message.silentMs, message.stuck);
+      return;
+    }
+    if (message.type === 'reboot-failed') {
+      this.#options.onRebootFailed?.();
+      return;
+    }
     const pending = this.#pending.get(message.id);
     if (pending === undefined) return;
     if (message.type === 'started') {
@@ -274,7 +325,11 @@ export class GuardianClient {
     if (this.#child !== child) return;
     this.#child = null;
     for (const id of [...this.#pending.keys()]) this.#lose(id, `the guardian died (${how})`);
-    if (this.#leaving) return;
+    if (!this.#leaving) this.#onDeath(how);
+  }
+
+  /** One guardian less, or none in its place: the next one is tried, until there were too many. */
+  #onDeath(how: string): void {
     const now = performance.now();
     this.#deathsMs = [...this.#deathsMs.filter((at) => now - at < DEATHS_PERIOD_MS), now];
     if (this.#deathsMs.length > MAX_DEATHS) {
@@ -286,10 +341,18 @@ export class GuardianClient {
     setTimeout(() => void this.#replace(), (this.#deathsMs.length - 1) * REPLACE_PAUSE_MS);
   }
 
-  /** A failed start is one more death, and was handled as such. */
   async #replace(): Promise<void> {
     if (this.#leaving) return;
-    await this.start().catch(() => undefined);
+    let child: ChildProcess;
+    try {
+      child = this.#spawn();
+    } catch (error) {
+      // The lock is still held, or there is no room for a process: it counts as one more death, and is tried again.
+      this.#onDeath(error instanceof Error ? error.message : String(error));
+      return;
+    }
+    // One that starts and fails has an exit, which is one more death.
+    await this.#greet(child).catch(() => undefined);
   }
 
   /** The daemon is about to end, and somebody has to stop what it holds: one more guardian is tried, for that alone. */

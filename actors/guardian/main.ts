@@ -6,9 +6,18 @@
  */
 import { spawn } from 'node:child_process';
 import type { AddressScript } from '../../plugins/agents/agent.ts';
+import { Heart } from '../heart.ts';
 import { Inventory } from './inventory.core.ts';
 import { type Operation, startOperation } from './operation.ts';
-import { encodeLine, type FromGuardian, type HeldResource, LineReader, type ToGuardian } from './protocol.ts';
+import {
+  encodeLine,
+  type FromGuardian,
+  type HeldResource,
+  LineReader,
+  type PulseOrder,
+  type ToGuardian,
+} from './protocol.ts';
+import { judgePulse } from './pulse-watch.core.ts';
 import { releaseHeld } from './release.ts';
 
 type Hello = Extract<ToGuardian, { type: 'hello' }>;
@@ -19,6 +28,9 @@ const operations = new Map<number, Operation>();
 const reader = new LineReader<ToGuardian>();
 let hello: Hello | null = null;
 let ending = false;
+let seized = false;
+/** The release that a frozen daemon has caused. */
+let releasing: Promise<readonly string[]> = Promise.resolve([]);
 
 process.title = 'systole: guardian';
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
@@ -40,10 +52,13 @@ function onMessage(message: ToGuardian): void {
     case 'hello':
       hello = message;
       for (const resource of message.held) hold(resource);
+      if (message.pulse !== null) watchPulse(message.pulse);
       say({ type: 'ready' });
       return;
     case 'run':
-      run(message);
+      // What a daemon wants that has just woken waits: two stops of one resource must not meet.
+      if (seized) void releasing.then(() => run(message));
+      else run(message);
       return;
     case 'hold':
       hold(message.resource);
@@ -52,6 +67,9 @@ function onMessage(message: ToGuardian): void {
       inventory.drop(message.id);
       return;
     case 'attention':
+      return;
+    case 'reboot':
+      void forceReboot();
       return;
     case 'bye':
       ending = true;
@@ -90,24 +108,60 @@ function daemonDied(): void {
   if (ending) return;
   ending = true;
   for (const operation of operations.values()) operation.kill();
-  void release().then(() => process.exit(0));
+  void releasing.then(() => release('The daemon died.', null)).then(() => process.exit(0));
 }
 
-async function release(): Promise<void> {
-  if (hello === null || inventory.size === 0) return;
-  const { mode, environment, stopTimeoutMs, addressGraceMs, rebootCommands } = hello;
+/** Looks when the last heartbeat is as old as is allowed: a daemon that beats costs one look in that time. */
+function watchPulse(order: PulseOrder): void {
+  const heart = new Heart(order.fd);
+  let doubted = false;
+  const lookAt = (dueMs: number): void => {
+    setTimeout(() => look(dueMs), Math.max(1, dueMs - monotonicMs()));
+  };
+  const look = (dueMs: number): void => {
+    const nowMs = monotonicMs();
+    const verdict = judgePulse({ ...order, nowMs, dueMs, beatMs: heart.read().membershipMs, doubted });
+    doubted = verdict.type === 'doubt';
+    if (ending) return;
+    if (verdict.type !== 'stopped') lookAt(verdict.nextMs);
+    else if (inventory.size === 0) lookAt(nowMs + order.boundMs);
+    else seize(heart, order, verdict.silentMs);
+  };
+  lookAt(monotonicMs() + order.boundMs);
+}
+
+/**
+ * The daemon is there and does not beat: what it holds is released as if it had died, so that the peers find it free. Should it go on, it
+ * finds our note on the heart board, starts nothing more, and begins anew; until then we stay.
+ */
+function seize(heart: Heart, { deadtimeMs }: PulseOrder, silentMs: number): void {
+  if (hello?.mode !== 'off') {
+    seized = true;
+    heart.seize();
+    for (const operation of operations.values()) operation.kill();
+  }
+  const graceMs = Math.max(0, (deadtimeMs - silentMs) / 2);
+  releasing = release(
+    `The daemon has not beaten for ${Math.round(silentMs)} ms: it is frozen, or gets no CPU.`,
+    graceMs,
+  );
+  void releasing.then((stuck) => {
+    if (hello?.mode !== 'off') say({ type: 'seized', silentMs, stuck });
+  });
+}
+
+/** @param graceMs how long addresses wait for the services above them [ms]; null: as `hello` says. @returns the words of what could not be stopped */
+async function release(why: string, graceMs: number | null): Promise<readonly string[]> {
+  if (hello === null || inventory.size === 0) return [];
+  const { mode, environment, stopTimeoutMs, addressGraceMs, rebootWhenStuck } = hello;
   const log = await openLogLine(hello);
   const words = inventory.list().map((resource) => resource.word);
   if (mode === 'off') {
-    log('CRIT', `The daemon died. Resources keep running: ${words.join(' ')}`);
-    return;
+    log('CRIT', `${why} Resources keep running: ${words.join(' ')}`);
+    return [];
   }
-  log('CRIT', `The daemon died. Releasing what it held: ${words.join(' ')}`);
-  if (mode === 'reboot') {
-    log('CRIT', 'Rebooting this machine.');
-    if (await reboot(rebootCommands, environment)) return;
-    log('CRIT', 'Unable to force reboot.');
-  }
+  log('CRIT', `${why} Releasing what it held: ${words.join(' ')}`);
+  if (mode === 'reboot' && (await forceReboot())) return words;
   const stuck = await releaseHeld(inventory.releaseOrder(), {
     stopScript: async ({ path, args, environment: own }) =>
       await startOperation(path, args, { ...environment, ...own }, stopTimeoutMs).result,
@@ -115,13 +169,32 @@ async function release(): Promise<void> {
       const agents = await addressAgents();
       return agents(script).stop(args);
     },
+    stopped: (resource) => inventory.drop(resource.id),
     log,
-    addressGraceMs,
+    addressGraceMs: Math.min(addressGraceMs, graceMs ?? addressGraceMs),
   });
   log(
     stuck.length === 0 ? 'info' : 'CRIT',
     stuck.length === 0 ? 'All HA resources relinquished.' : `Not released: ${stuck.join(' ')}`,
   );
+  // The other node takes over what still runs here.
+  if (stuck.length > 0 && rebootWhenStuck) await forceReboot();
+  return stuck;
+}
+
+/** @returns true when the machine is about to go down; the daemon is told when it is not */
+async function forceReboot(): Promise<boolean> {
+  if (hello === null) return false;
+  const log = await openLogLine(hello);
+  log('CRIT', 'Rebooting this machine.');
+  if (await reboot(hello.rebootCommands, hello.environment)) return true;
+  log('CRIT', 'Unable to force reboot.');
+  say({ type: 'reboot-failed' });
+  return false;
+}
+
+function monotonicMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
 }
 
 /** The log is loaded only now; without it (a full or read-only disk) the release goes on silently. */

@@ -31,6 +31,14 @@ export type HeldResource =
 /** What the guardian does when the daemon died: own directive `guardian`. */
 export type GuardianMode = 'release' | 'reboot' | 'off';
 
+/** How the guardian sees whether the daemon beats; times as in pulse-watch.core.ts. */
+export interface PulseOrder {
+  /** The heart board: the descriptor's number in the guardian. */
+  readonly fd: number;
+  readonly boundMs: number;
+  readonly deadtimeMs: number;
+}
+
 export type ToGuardian =
   | {
       readonly type: 'hello';
@@ -45,6 +53,10 @@ export type ToGuardian =
       readonly addressGraceMs: number;
       /** Tried in order until one starts, in mode `reboot`. */
       readonly rebootCommands: readonly (readonly string[])[];
+      /** Null: it is only watched whether the daemon's end of the pipe is open. */
+      readonly pulse: PulseOrder | null;
+      /** Reboot when something cannot be stopped after the daemon has died: the other node takes it over. */
+      readonly rebootWhenStuck: boolean;
       /** What is held already: not empty when this guardian replaces one that died. */
       readonly held: readonly HeldResource[];
     }
@@ -65,11 +77,16 @@ export type ToGuardian =
   | { readonly type: 'drop'; readonly id: string }
   /** A `hold` may come in a moment: nothing to do but to be awake. */
   | { readonly type: 'attention' }
+  /** Something cannot be stopped: restart the machine. Answered by `reboot-failed` when it goes on. */
+  | { readonly type: 'reboot' }
   /** The daemon leaves in order: end, and stop nothing. */
   | { readonly type: 'bye' };
 
 export type FromGuardian =
   | { readonly type: 'ready' }
+  /** The daemon did not beat for so long [ms]: everything it held is released, but for the words in `stuck`. */
+  | { readonly type: 'seized'; readonly silentMs: number; readonly stuck: readonly string[] }
+  | { readonly type: 'reboot-failed' }
   /** `pid` leads a process group of its own. */
   | { readonly type: 'started'; readonly id: number; readonly pid: number }
   | {

@@ -16,6 +16,8 @@ export interface ReleaseTools {
   stopScript(resource: Extract<HeldResource, { kind: 'script' }>): Promise<AgentResult>;
   /** Removes an address. */
   stopAddress(resource: Extract<HeldResource, { kind: 'address' }>): Promise<AgentResult>;
+  /** It does not run any more. */
+  stopped?(resource: HeldResource): void;
   log(severity: 'info' | 'ERROR' | 'CRIT', text: string): void;
   /** How long addresses wait for the services above them [ms]: at most half of the deadtime, so that they are gone before the other node takes them. */
   readonly addressGraceMs: number;
@@ -56,7 +58,10 @@ async function stopRepeatedly(
     const stopLine = [resource.path, ...resource.args, ...(resource.kind === 'address' ? ['stop'] : [])].join(' ');
     tools.log('info', `Running ${stopLine}`);
     const result = await stop();
-    if (result.exitCode === 0 && !result.timedOut) return;
+    if (result.exitCode === 0 && !result.timedOut) {
+      tools.stopped?.(resource);
+      return;
+    }
     if (result.timedOut)
       tools.log('ERROR', `${resource.path} did not finish within ${Math.round(result.durationMs)} ms and was killed`);
     else tools.log('ERROR', `Return code ${result.exitCode} from ${resource.path}`);

@@ -2,10 +2,11 @@
  * From start to `active`: first statuses, waiting until every node is heard or dead, asking a peer for the node list, communication up.
  */
 import type { FieldList } from '../../runtime/message/message.ts';
-import { field, getString } from '../../runtime/message/message.ts';
+import { field } from '../../runtime/message/message.ts';
 import { ms } from '../../runtime/units.ts';
-import type { NodeState, Turn } from './state.ts';
-import { complain, log, send } from './state.ts';
+import { adoptNodeLists } from './roster.ts';
+import type { MembershipState, NodeState, Turn } from './state.ts';
+import { log, send } from './state.ts';
 import { sendStatus, setOwnStatus } from './status.ts';
 
 /** So long after the start we advertise a longer dead time, since starting children may delay our beats. */
@@ -51,7 +52,7 @@ export function leave(turn: Turn, forRestart: boolean): void {
 /** Looks after every input whether we get on: links up → ask for the node list; nobody to ask → communication up. */
 export function advance(turn: Turn): void {
   const { state } = turn;
-  if (state.phase === 'waiting' && state.nodes.every((node) => node.heard || node.status === 'dead')) {
+  if (state.phase === 'waiting' && turn.nowMs >= linksUpFromMs(state) && state.nodes.every(isSettled)) {
     state.phase = 'asking';
     state.nextAskMs = turn.nowMs;
   }
@@ -65,39 +66,34 @@ export function advance(turn: Turn): void {
   }
 }
 
+function isSettled(node: NodeState): boolean {
+  return node.heard || node.status === 'dead';
+}
+
+/** With autojoin nobody can say who else will come, so the whole initdead is waited for. [monotonic ms] */
+export function linksUpFromMs(state: MembershipState): number {
+  const { autojoin = 'none', initdeadMs } = state.config;
+  return autojoin === 'none' ? state.startMs : state.startMs + initdeadMs;
+}
+
 /** Another node's `reqnodes`: answered at once, at any time, with every normal node in the order of the configuration. */
 export function answerNodeList(turn: Turn, asker: NodeState): void {
-  const names = turn.state.nodes.filter((node) => node.type === 'normal').map((node) => `${node.name} `);
+  const { state } = turn;
+  const names = state.nodes.filter((node) => node.type === 'normal').map((node) => `${node.name} `);
   send(turn, [
     field('dest', asker.name),
     field('t', 'repnodes'),
     field('nodelist', names.join('')),
     // An empty list is one blank.
-    field('delnodelist', ' '),
+    field('delnodelist', state.deleted.size === 0 ? ' ' : [...state.deleted.keys()].map((name) => `${name} `).join('')),
   ]);
 }
 
-/**
- * A `repnodes` ends our coming up. Its list changes nothing here: the nodes are those of our own configuration, and a peer that
- * knows others has a different configuration, which is worth a warning (the original would add and remove nodes in memory).
- */
+/** A `repnodes` ends our coming up. One that we have not asked for says nothing. */
 export function receiveNodeList(turn: Turn, from: NodeState, fields: FieldList): void {
-  const { state } = turn;
-  const theirs = (getString(fields, 'nodelist') ?? '').split(/\s+/).filter((name) => name !== '');
-  const ours = state.nodes.filter((node) => node.type === 'normal').map((node) => node.name);
-  const strangers = theirs.filter((name) => !state.byName.has(name));
-  const unknownThere = ours.filter((name) => !theirs.includes(name));
-  if (strangers.length > 0 || unknownThere.length > 0) {
-    const difference = [...strangers.map((name) => `+${name}`), ...unknownThere.map((name) => `-${name}`)].join(' ');
-    complain(
-      turn,
-      from,
-      'nodelist',
-      'WARN',
-      `node ${from.name} has other nodes in its ha.cf than we have: ${difference}`,
-    );
-  }
-  if (state.phase === 'asking') communicationUp(turn);
+  if (turn.state.phase !== 'asking') return;
+  adoptNodeLists(turn, from, fields);
+  communicationUp(turn);
 }
 
 /** We are `active`. There is no way back. */

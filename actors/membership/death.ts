@@ -26,8 +26,8 @@ export function limitMs(state: MembershipState, node: NodeState): number {
 }
 
 /** Since when a node has been silent [monotonic ms]. */
-export function silentSinceMs(state: MembershipState, node: NodeState): number {
-  const processedMs = node.lastStatusMs ?? node.firstHeardMs ?? state.startMs;
+export function silentSinceMs(node: NodeState): number {
+  const processedMs = node.lastStatusMs ?? node.firstHeardMs ?? node.sinceMs;
   return node.boardMs === null ? processedMs : Math.max(processedMs, node.boardMs);
 }
 
@@ -85,7 +85,7 @@ function isOver(turn: Turn, deadlineMs: number): boolean {
 }
 
 function nodeDeadlineMs(state: MembershipState, node: NodeState): number {
-  return excused(state, silentSinceMs(state, node), limitMs(state, node));
+  return excused(state, silentSinceMs(node), limitMs(state, node));
 }
 
 function linkDeadlineMs(state: MembershipState, node: NodeState, link: LinkState): number {
@@ -100,7 +100,7 @@ function excused(state: MembershipState, sinceMs: number, limit: number): number
 function declareDead(turn: Turn, node: NodeState): void {
   const { state } = turn;
   const wasHeard = node.heard;
-  const silentMs = ms(turn.nowMs - silentSinceMs(state, node));
+  const silentMs = ms(turn.nowMs - silentSinceMs(node));
   const limit = ms(limitMs(state, node));
   node.status = 'dead';
   node.heard = false;

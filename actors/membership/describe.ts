@@ -44,6 +44,8 @@ export interface MembershipView {
   readonly flowControl: boolean;
   readonly clientsPaused: boolean;
   readonly stalls: { readonly count: number; readonly longestMs: Ms };
+  /** Deleted at run time: not heard until hb_addnode. */
+  readonly deleted: readonly string[];
   readonly droppedStrangers: Readonly<Partial<Record<DropReason, number>>>;
 }
 
@@ -60,7 +62,7 @@ export function describe(state: MembershipState, nowMs: Ms): MembershipView {
       name: node.name,
       type: node.type,
       status: node.status,
-      ageMs: node.lastStatusMs === null ? null : ms(nowMs - silentSinceMs(state, node)),
+      ageMs: node.lastStatusMs === null ? null : ms(nowMs - silentSinceMs(node)),
       limitMs: ms(limitMs(state, node)),
       uuid: node.uuid === null ? null : formatUuid(node.uuid),
       generation: node === state.self ? state.config.generation : node.track.generation,
@@ -76,6 +78,7 @@ export function describe(state: MembershipState, nowMs: Ms): MembershipView {
     flowControl: state.flowControl,
     clientsPaused: state.clientsPaused,
     stalls: { count: state.stalls, longestMs: ms(state.longestStallMs) },
+    deleted: [...state.deleted.keys()],
     droppedStrangers: { ...state.droppedStrangers },
   };
 }

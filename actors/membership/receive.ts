@@ -10,7 +10,10 @@ import { isUnnumbered } from './envelope.ts';
 import { acknowledge, joinFlow, receiveAck } from './flow.ts';
 import { formatUuid, isNilUuid, parseHex, sameUuid, UUID_BYTES } from './identity.ts';
 import { refreshLink } from './links.ts';
+import { deliver, deliverInOrder, releaseHeld } from './order.ts';
 import { answerRexmit, firstRequestMs } from './requests.ts';
+import { passOn } from './ring.ts';
+import { joinByItself, livesOn, receiveAddNode, receiveDelNode } from './roster.ts';
 import type { Judgement } from './sequence.ts';
 import { judge } from './sequence.ts';
 import type { MembershipState, NodeState, Turn } from './state.ts';
@@ -37,9 +40,22 @@ export function receive(turn: Turn, link: LinkName | null, fields: FieldList, he
   const { state } = turn;
   const envelope = readEnvelope(turn, fields);
   if (envelope === null) return;
-  const node = state.byName.get(envelope.source);
+  const node =
+    state.byName.get(envelope.source) ??
+    livesOn(turn, envelope.source, {
+      type: envelope.messageType,
+      generation: readGeneration(fields),
+      seq: envelope.seq,
+    });
   if (node === undefined) {
+    if (joinByItself(turn, envelope.source)) return;
     const shown = printable(envelope.source);
+    if (state.deleted.has(envelope.source)) {
+      const text = `node ${shown} was deleted from this cluster and speaks: run hb_addnode ${shown}, or stop it`;
+      complain(turn, state.self, 'deleted', 'ERROR', text);
+      countDrop(turn, null, 'unknown-node');
+      return;
+    }
     complain(turn, state.self, 'stranger', 'ERROR', `process_status_message: bad node [${shown}] in message`);
     countDrop(turn, null, 'unknown-node');
     return;
@@ -95,8 +111,9 @@ export function receive(turn: Turn, link: LinkName | null, fields: FieldList, he
   // A fresh message for somebody else proves the link as well as one for us.
   const fresh = verdict.action !== 'drop' || (verdict.row >= 8 && verdict.reason === 'not-for-us');
   if (link !== null && fresh) refreshLink(turn, node, link, heardMs);
+  if (link !== null) passOn(turn, node, link, fields, verdict.row === 9);
   if (verdict.action === 'keep') dispatch(turn, node, envelope, fields, heardMs);
-  if (verdict.complete) for (const held of node.held.splice(0)) deliver(turn, node, held);
+  releaseHeld(turn, node);
 }
 
 /** Checks what every message must have; counts and complains when it has not. */
@@ -163,8 +180,8 @@ function learnUuid(turn: Turn, node: NodeState, uuid: Uint8Array): void {
   log(
     turn,
     'ERROR',
-    `node ${node.name} has the same uuid as ${twin.name} (${formatUuid(uuid)}): a copied state directory? ` +
-      'Stop one of them, remove its hb_uuid file and start it again',
+    `both nodes ${[node.name, twin.name].sort().join(' and ')} carry uuid ${formatUuid(uuid)} (a copied state directory?): ` +
+      'remove hb_uuid on one and restart it',
   );
 }
 
@@ -231,18 +248,15 @@ function dispatch(turn: Turn, node: NodeState, envelope: Envelope, fields: Field
     case 'repnodes':
       receiveNodeList(turn, node, fields);
       return;
-    case 'hbapi-clstat':
-      // Clients must not hear of a partner's leaving before what it said last.
-      if (node.track.missing.size > 0) node.held.push(fields);
-      else deliver(turn, node, fields);
+    case 'addnode':
+      receiveAddNode(turn, fields);
+      return;
+    case 'delnode':
+      receiveDelNode(turn, fields);
       return;
     default:
-      deliver(turn, node, fields);
+      deliverInOrder(turn, node, envelope.messageType, fields);
   }
-}
-
-function deliver(turn: Turn, node: NodeState, fields: FieldList): void {
-  emit(turn, { type: 'message', from: node.name, own: node === turn.state.self, fields });
 }
 
 /** A stranger's text in our log: no control characters, no novels. */

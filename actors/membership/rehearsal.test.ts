@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { AuthKeys } from '../../conf/settings.ts';
-import { rehearseMembership } from './rehearsal.ts';
+import { rehearseDeath, rehearseMembership, rehearseReception } from './rehearsal.ts';
 
 const keys: AuthKeys = { selected: 1, keys: [{ index: 1, method: 'sha1', key: 'rehearsal' }] };
 
@@ -10,6 +10,10 @@ it.each(['classic', 'netstring'] as const)('plays a life and a death with %s mes
   expect(died).toBe(true);
 });
 
-it('plays a short life too: a node that was never heard dies as well', () => {
-  expect(rehearseMembership(keys, 'classic', 0)).toMatchObject({ died: true });
+it('plays a death alone: of a node that was never heard', () => {
+  expect(rehearseDeath()).toBe(true);
+});
+
+it.each(['classic', 'netstring'] as const)('reads %s datagrams as a medium does', (format) => {
+  expect(rehearseReception(keys, format)).toBeGreaterThan(1_000);
 });

@@ -266,3 +266,20 @@ describe('A09: two links, eth1 of node2 cut for 14 s', () => {
     expect(bench.events().filter((event) => event.type === 'message')).toEqual([]);
   });
 });
+
+describe('A12: hb_addnode and hb_delnode of a node that never comes, on node1, seen by node2', () => {
+  it('added, dead after its deadline, deleted; the same nodes are counted as by the real node', () => {
+    const packets = load([['A12_api_query_addnode_setweight_sha1_classic.pcap', eth0]], 1, 'sha1', 'apikey');
+    const { bench, real } = replay(packets, 'node2', { initdeadMs: ms(6000) });
+    expect(bench.logs().filter((line) => /node3/.test(line))).toEqual([
+      'info: hb_add_one_node: Adding new node[node3] to configuration.',
+      'WARN: node node3: is dead',
+      'info: Removing node [node3] from configuration.',
+    ]);
+    expect(bench.state.nodes.map(({ name }) => name)).toEqual(['node1', 'node2']);
+    const ttls = (messages: readonly FieldList[]): readonly string[] => [
+      ...new Set(messages.map((fields) => getString(fields, 'ttl') ?? '')),
+    ];
+    expect(ttls(bench.sent('status')).toSorted()).toEqual(ttls(real.map(({ fields }) => fields)).toSorted());
+  });
+});

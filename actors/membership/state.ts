@@ -1,6 +1,7 @@
 /**
  * The state of the membership core. Mutated in place by the files beside this one; nothing outside them touches it.
  */
+import type { ClusterNode } from '../../conf/settings.ts';
 import type { FieldList } from '../../runtime/message/message.ts';
 import type { LinkName, Ms, NodeName } from '../../runtime/units.ts';
 import type { MembershipEvent, NodeStatus } from '../protocols.ts';
@@ -34,6 +35,8 @@ export interface NodeCounters {
 export interface NodeState {
   readonly name: NodeName;
   readonly type: 'normal' | 'ping';
+  /** Since when it is a node of this cluster: our own start, or later when it was added [monotonic ms]. */
+  readonly sinceMs: Ms;
   status: NodeStatus;
   /** Heard since our start, or since its last death. */
   heard: boolean;
@@ -53,7 +56,7 @@ export interface NodeState {
   /** Numbers up to here need no acknowledgement by this node: it was not there when they were sent. */
   ackFloor: number;
   readonly links: readonly LinkState[];
-  /** `hbapi-clstat` messages that wait until earlier numbers have come. */
+  /** Messages of clients that wait until earlier numbers have come, by number (order.ts). */
   held: FieldList[];
   readonly counters: NodeCounters;
   /** When each kind of complaint about this node was logged last [monotonic ms]: at most one a second. */
@@ -71,9 +74,11 @@ type Phase = 'starting' | 'waiting' | 'asking' | 'active';
 export interface MembershipState {
   readonly config: MembershipConfig;
   readonly startMs: Ms;
-  /** Configuration order. */
-  readonly nodes: readonly NodeState[];
-  readonly byName: ReadonlyMap<string, NodeState>;
+  /** Configuration order; those that were added come behind. Only roster.ts changes it. */
+  readonly nodes: NodeState[];
+  readonly byName: Map<string, NodeState>;
+  /** Names that were deleted, which autojoin does not take back, with their last life as far as we know it; null: that is not known. */
+  readonly deleted: Map<string, { readonly generation: number; readonly statusSeq: number } | null>;
   readonly self: NodeState;
   readonly history: SentHistory;
   readonly outbox: Outgoing[];
@@ -128,30 +133,7 @@ export interface Turn {
  * @throws RangeError when the configuration does not list the node itself
  */
 export function createState(config: MembershipConfig, nowMs: Ms): MembershipState {
-  const nodes = config.nodes.map((node): NodeState => {
-    const links = config.links.filter((link) =>
-      node.type === 'ping' ? link.pingNode === node.name : link.pingNode === null,
-    );
-    const names = [...new Set(links.map((link) => link.name))];
-    return {
-      name: node.name,
-      type: node.type,
-      status: 'init',
-      heard: false,
-      uuid: node.name === config.self ? config.uuid : null,
-      track: createTrack(Math.min(ACK_EVERY - 1, Math.floor(config.random() * ACK_EVERY))),
-      firstHeardMs: null,
-      lastStatusMs: null,
-      boardMs: null,
-      advertisedDeadMs: null,
-      acked: 0,
-      ackFloor: 0,
-      links: names.map((name): LinkState => ({ name, status: 'dead', lastMs: null })),
-      held: [],
-      counters: { packets: 0, lost: 0, late: 0, rexmitAsked: 0, rexmitAnswered: 0, dropped: {} },
-      complainedMs: new Map(),
-    };
-  });
+  const nodes = config.nodes.map((node) => makeNode(config, node, nowMs));
   const byName = new Map<string, NodeState>(nodes.map((node) => [node.name, node]));
   const self = byName.get(config.self);
   if (self === undefined || self.type !== 'normal')
@@ -161,6 +143,7 @@ export function createState(config: MembershipConfig, nowMs: Ms): MembershipStat
     startMs: nowMs,
     nodes,
     byName,
+    deleted: new Map((config.deleted ?? []).map((name) => [name, null])),
     self,
     history: createHistory(),
     outbox: [],
@@ -186,6 +169,33 @@ export function createState(config: MembershipConfig, nowMs: Ms): MembershipStat
     dueMs: nowMs,
     verdictDueMs: Number.POSITIVE_INFINITY,
     droppedStrangers: {},
+  };
+}
+
+/** A node that was never heard. @param sinceMs from when on its silence counts [monotonic ms] */
+export function makeNode(config: MembershipConfig, node: ClusterNode, sinceMs: Ms): NodeState {
+  const links = config.links.filter((link) =>
+    node.type === 'ping' ? link.pingNode === node.name : link.pingNode === null,
+  );
+  const names = [...new Set(links.map((link) => link.name))];
+  return {
+    name: node.name,
+    type: node.type,
+    sinceMs,
+    status: 'init',
+    heard: false,
+    uuid: node.name === config.self ? config.uuid : null,
+    track: createTrack(Math.min(ACK_EVERY - 1, Math.floor(config.random() * ACK_EVERY))),
+    firstHeardMs: null,
+    lastStatusMs: null,
+    boardMs: null,
+    advertisedDeadMs: null,
+    acked: 0,
+    ackFloor: 0,
+    links: names.map((name): LinkState => ({ name, status: 'dead', lastMs: null })),
+    held: [],
+    counters: { packets: 0, lost: 0, late: 0, rexmitAsked: 0, rexmitAnswered: 0, dropped: {} },
+    complainedMs: new Map(),
   };
 }
 

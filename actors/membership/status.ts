@@ -18,7 +18,8 @@ const PROTOCOL_VERSION = '1';
 export function sendStatus(turn: Turn): void {
   const { state } = turn;
   if (state.mute) return;
-  const deadMs = Math.round(state.config.deadtimeMs + state.extraDeadMs);
+  // In whole milliseconds on the wire; rounded down, the others would bury us too early.
+  const deadMs = Math.ceil(state.config.deadtimeMs + state.extraDeadMs);
   const own = [field('t', 'status'), field('st', state.ownStatus), field('dt', deadMs.toString(16))];
   if (state.flowControl) own.push(field('protocol', PROTOCOL_VERSION));
   send(turn, own);

@@ -1,7 +1,7 @@
 /**
  * What goes into the membership core and what comes out of it: configuration, inputs, effects.
  */
-import type { ClusterNode } from '../../conf/settings.ts';
+import type { ClusterNode, Settings } from '../../conf/settings.ts';
 import type { FieldList } from '../../runtime/message/message.ts';
 import type { LinkName, Ms, NodeName } from '../../runtime/units.ts';
 import type { MembershipEvent } from '../protocols.ts';
@@ -11,6 +11,8 @@ export interface MembershipLink {
   readonly name: LinkName;
   /** The ping node behind a ping, ping6 or ping_group medium; null for an ordinary medium. */
   readonly pingNode: NodeName | null;
+  /** A serial line: what it brings from other nodes is passed on over the other ones (see ring.ts). */
+  readonly ring?: boolean;
 }
 
 /**
@@ -37,6 +39,10 @@ export interface MembershipConfig {
   readonly autoFailback: 'on' | 'off' | 'legacy';
   /** True in a haresources ("v1") cluster: `starting` is sent, and a healed partition asks for a restart. */
   readonly managesResources: boolean;
+  /** `autojoin`: whether nodes that are not declared may come in by speaking; left out: none. */
+  readonly autojoin?: Settings['autojoin'];
+  /** Names that were deleted at run time, from delhostcache; left out: none. */
+  readonly deleted?: readonly NodeName[];
   random(): number;
   wallClockS(): number;
   loadAverage(): string;
@@ -82,6 +88,8 @@ export type Effect =
    * list again. Every `status` (but no resent one) also triggers the ping media.
    */
   | { readonly type: 'transmit'; readonly messageType: string; readonly fields: FieldList; readonly resent: boolean }
+  /** Sign again and send to every serial medium but the one that it came `from`. */
+  | { readonly type: 'pass-on'; readonly fields: FieldList; readonly from: LinkName }
   | { readonly type: 'event'; readonly event: MembershipEvent }
   | { readonly type: 'log'; readonly severity: LogSeverity; readonly text: string }
   /**

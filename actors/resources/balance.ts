@@ -4,8 +4,8 @@
  *
  * Both nodes run these rules on the same facts and come to opposite halves of one decision. Of a group that both hold, the node that it
  * does not prefer gives it up, at once. The preferred owner keeps it; only when the other node has not reacted after {@link YIELD_MS} (it
- * cannot hear us, or it is a Heartbeat 3.0.6, which never resolves this) does the owner give way instead: one owner is better than the
- * right one. Of a group that nobody holds, only its preferred owner takes it.
+ * is a Heartbeat 3.0.6, which never resolves this), or {@link YIELD_TO_DEAF_MS} when it has declared us dead (one direction is blocked), does
+ * the owner give way instead: one owner is better than the right one. Of a group that nobody holds, only its preferred owner takes it.
  */
 import { groupsOf } from './groups.ts';
 import { includes, type Kind, kindsOf, mirrorSet } from './holdings.ts';
@@ -15,12 +15,15 @@ import type { Turn } from './turn.ts';
 
 /** How long the preferred owner waits for the other node to give a group up that both hold [ms]. */
 const YIELD_MS = 5_000;
+/** The same when the other node has declared us dead: it can hardly react to what it does not hear [ms]. */
+const YIELD_TO_DEAF_MS = 1_000;
 /** How long groups must be without an owner before their preferred node takes them [ms]. */
 const ADOPT_MS = 2_000;
 
 /** Runs after every input. */
 export function keepBalance(turn: Turn): void {
   resolveDoubleHolding(turn);
+  announceKept(turn);
   audit(turn);
   failBack(turn);
   offerFailed(turn);
@@ -68,10 +71,12 @@ function resolveDoubleHolding(turn: Turn): void {
     state.deadlines.yieldMs = null;
     return;
   }
-  state.deadlines.yieldMs ??= turn.in(YIELD_MS);
+  const patienceMs = state.other?.deaf === true ? YIELD_TO_DEAF_MS : YIELD_MS;
+  state.deadlines.yieldMs ??= turn.in(patienceMs);
   if (state.deadlines.yieldMs > turn.nowMs) return;
   state.deadlines.yieldMs = null;
-  giveWay(turn, 'local', `it did not give them up within ${YIELD_MS / 1000} s`);
+  const deaf = patienceMs === YIELD_TO_DEAF_MS ? ' and does not hear us' : '';
+  giveWay(turn, 'local', `it did not give them up within ${patienceMs / 1000} s${deaf}`);
 }
 
 function giveWay(turn: Turn, kind: Kind, because: string): void {
@@ -83,6 +88,30 @@ function giveWay(turn: Turn, kind: Kind, because: string): void {
   }
   turn.release(kind, 'double-holding');
   turn.report({ stable: false });
+}
+
+/**
+ * What both held is this node's alone again: its addresses are announced anew, since the neighbours believe whoever announced last. Once when
+ * the other node says that it gives up, and once more when it is done with it.
+ */
+function announceKept(turn: Turn): void {
+  const { contested, claims, other } = turn.state;
+  if (other === null) return;
+  for (const kind of kindsOf('all')) {
+    if (heldTwice(turn, kind)) contested.set(kind, 'open');
+    const stage = contested.get(kind);
+    if (stage === undefined) continue;
+    if (!includes(claims, kind)) contested.delete(kind);
+    else if (heldTwice(turn, kind) || (other.alive && !other.reported)) continue;
+    else if (stage === 'open' || other.stable || !other.alive) {
+      const keys = groupsOf(turn.state.groups, kind).flatMap(({ activity, spec }) =>
+        activity === 'held' ? [spec.key] : [],
+      );
+      if (keys.length > 0) turn.effects.push({ type: 'announce', keys });
+      if (other.stable || !other.alive) contested.delete(kind);
+      else contested.set(kind, 'told');
+    }
+  }
 }
 
 const auditLines = {

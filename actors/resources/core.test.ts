@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { ms, nodeName } from '../../runtime/units.ts';
 import { viewResources } from './core.ts';
-import { CoreBench, group, n2, works } from './test-bench.ts';
+import { CoreBench, group, n1, n2, works } from './test-bench.ts';
 import type { GroupOutcome } from './types.ts';
 
 const stable = 'send resource rsc_hold=local rtype=full isstable=1';
@@ -500,8 +501,11 @@ describe('two owners, and none', () => {
     expect(out).toContain(CRIT);
     expect(out).toContain('release double-holding db');
     expect(out).toContain('send resource rsc_hold=local rtype=full isstable=0');
-    bench.hear('resource rsc_hold=local rtype=full isstable=0');
+    // The neighbours believe whoever announced last: once more when the other node gives up, and again when it has.
+    expect(bench.hear('resource rsc_hold=local rtype=full isstable=0')).toEqual(['announce web']);
     expect(bench.finish()).toContain('send resource rsc_hold=local rtype=full isstable=1');
+    expect(bench.hear('resource rsc_hold=local rtype=full isstable=1')).toContain('announce web');
+    expect(bench.hear('resource rsc_hold=local rtype=full isstable=1')).not.toContain('announce web');
     expect(bench.pass(60_000).filter((line) => line.startsWith('release'))).toEqual([]);
   });
 
@@ -524,6 +528,28 @@ describe('two owners, and none', () => {
     expect(bench.state.claims).toBe('none');
     bench.hear('resource rsc_hold=local rtype=full isstable=1');
     expect(bench.pass(2_000)).toContain('acquire own web');
+  });
+
+  it('gives way after 1 s when the other node has declared this one dead: it does not hear', () => {
+    const bench = steady();
+    bench.hear('stonith node=node1 result=n_stnth');
+    bench.hear('resource rsc_hold=all rtype=full isstable=1');
+    expect(bench.pass(999)).toEqual([]);
+    const out = bench.pass(1);
+    expect(out).toContain('release double-holding web');
+    expect(out[0]).toContain('it did not give them up within 1 s and does not hear us');
+  });
+
+  it('waits the whole 5 s again after a healed partition, and when another node was fenced', () => {
+    const bench = steady();
+    bench.hear('stonith node=node1 result=n_stnth');
+    bench.die();
+    bench.finish();
+    bench.feed({ type: 'partition-healed', node: n2 });
+    bench.hear('stonith node=node3 result=n_stnth');
+    bench.hear('resource rsc_hold=all rtype=full isstable=1');
+    expect(bench.pass(4_999).filter((line) => line.startsWith('release'))).toEqual([]);
+    expect(bench.pass(1)).toContain('release double-holding web');
   });
 
   it('logs the audit once', () => {
@@ -600,5 +626,58 @@ describe('legacy mode (section 9)', () => {
     expect(bench.hearSelf('ask_resources rsc_hold=all info=me')).toEqual([
       'log info: Standby mode only implemented when nice_failback on',
     ]);
+  });
+});
+
+describe('nodes that come and go', () => {
+  const n3 = nodeName('node3');
+
+  it('a node that was alone has a partner when the new one speaks, and does not mourn it before', () => {
+    const bench = new CoreBench({
+      nodes: [{ name: n1, type: 'normal' }],
+      groups: [group('node1 web'), group('node2 db')],
+    });
+    bench.commUp();
+    bench.feed({ type: 'node-added', node: n2 });
+    expect(bench.state.other).toMatchObject({ name: n2, alive: false });
+    const dead = { type: 'node-dead', node: n2, nodeType: 'normal', wasHeard: false } as const;
+    const times = { silentMs: ms(1), limitMs: ms(1), decidedMs: ms(1) };
+    expect(bench.feed({ ...dead, ...times })).toEqual([]);
+    bench.feed({ type: 'node-status', node: n2, nodeType: 'normal', status: 'up', previous: 'init' });
+    expect(bench.state.other).toMatchObject({ name: n2, alive: true });
+    expect(bench.hear('starting').some((line) => line.startsWith('send resource'))).toBe(true);
+  });
+
+  it('when the partner is removed, the next node that speaks is asked what it holds', () => {
+    const nodes = [n1, n2, n3].map((name) => ({ name, type: 'normal' as const }));
+    const bench = new CoreBench({ nodes });
+    bench.commUp(n2);
+    bench.feed({ type: 'node-status', node: n3, nodeType: 'normal', status: 'active', previous: 'up' });
+    bench.feed({ type: 'node-removed', node: n2 });
+    expect(bench.state.other).toMatchObject({ name: n3, alive: true, reported: false });
+    bench.feed({ type: 'node-removed', node: n3 });
+    expect(bench.state.other).toBeNull();
+  });
+
+  it('a partner that was removed as dead and lives on is asked what it holds', () => {
+    const bench = new CoreBench();
+    bench.commUp(n2);
+    bench.feed({ type: 'node-removed', node: n2 });
+    expect(bench.state.other).toBeNull();
+    bench.feed({ type: 'node-added', node: n2 });
+    const said = bench.feed({ type: 'partition-healed', node: n2 });
+    expect(bench.state.other).toMatchObject({ name: n2, alive: true, reported: false, stable: false });
+    expect(said.some((line) => line.startsWith('send resource'))).toBe(true);
+  });
+
+  it('a partner that is still to be fenced stays the one whose end is waited for', () => {
+    const bench = new CoreBench({ fences: true });
+    bench.commUp(n2);
+    expect(bench.state.fencing).toBe('pending');
+    bench.feed({ type: 'node-removed', node: n2 });
+    expect(bench.state).toMatchObject({ fencing: 'pending', other: { name: n2 } });
+    expect(bench.feed({ type: 'fenced', node: n2, by: 'operator' }).some((line) => line.startsWith('acquire'))).toBe(
+      true,
+    );
   });
 });

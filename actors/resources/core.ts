@@ -50,22 +50,13 @@ import {
  * The v1 protocol knows one partner: the first other node of the configuration. Groups of further nodes are taken with the partner's.
  */
 export function initialResources(config: ResourcesConfig): ResourcesState {
-  const partner = config.nodes.find((node) => node.type === 'normal' && node.name !== config.self);
+  const others = config.nodes.filter((node) => node.type === 'normal' && node.name !== config.self);
+  const [partner] = others;
   return {
     config,
     groups: makeGroups(config.groups, config.self),
-    other:
-      partner === undefined
-        ? null
-        : {
-            name: partner.name,
-            alive: true,
-            holding: 'none',
-            stable: false,
-            reported: false,
-            leaving: 'no',
-            sequence: -1,
-          },
+    other: partner === undefined ? null : makeOther(partner.name, true),
+    roster: new Map(others.map((node) => [node.name, false])),
     phase: 'init',
     claims: 'none',
     standby: { step: 'not' },
@@ -74,6 +65,7 @@ export function initialResources(config: ResourcesConfig): ResourcesState {
     brokenExchange: null,
     needsFailback: false,
     offers: new Set(),
+    contested: new Map(),
     asking: null,
     operator: null,
     requested: new Set(),
@@ -88,6 +80,10 @@ export function initialResources(config: ResourcesConfig): ResourcesState {
     joined: false,
     told: { holding: 'none', stable: false },
   };
+}
+
+function makeOther(name: NodeName, alive: boolean): NonNullable<ResourcesState['other']> {
+  return { name, alive, holding: 'none', stable: false, reported: false, leaving: 'no', sequence: -1, deaf: false };
 }
 
 /**
@@ -124,6 +120,7 @@ export function nextDeadlineMs(state: ResourcesState): Ms | null {
 function apply(turn: Turn, input: ResourcesInput): void {
   const { state } = turn;
   const other = state.other;
+  noteRoster(state, input);
   switch (input.type) {
     case 'comm-up':
       if (state.phase !== 'init') return;
@@ -147,10 +144,18 @@ function apply(turn: Turn, input: ResourcesInput): void {
       // A new life: whatever ended the last one, it is over.
       if (state.fencing === 'done') state.fencing = 'no';
       other.sequence = -1;
+      other.deaf = false;
       other.leaving = 'no';
       // What it said in its last life holds no more: it is not stable before it says so.
       other.reported = false;
       other.stable = false;
+      return;
+    case 'node-added':
+      // Alone until now. It is a partner when it speaks; before communication is up, as one of the configuration.
+      if (other === null) state.other = makeOther(input.node, state.phase === 'init');
+      return;
+    case 'node-removed':
+      if (input.node === other?.name) changePartner(turn);
       return;
     case 'link-status':
       return;
@@ -179,6 +184,39 @@ function apply(turn: Turn, input: ResourcesInput): void {
     default:
       assertNever(input);
   }
+}
+
+/** Which other nodes there are, and which of them speak: one of them may have to be the partner. */
+function noteRoster(state: ResourcesState, input: ResourcesInput): void {
+  switch (input.type) {
+    case 'node-added':
+      state.roster.set(input.node, false);
+      return;
+    case 'node-removed':
+      state.roster.delete(input.node);
+      return;
+    case 'node-status':
+      if (state.roster.has(input.node)) state.roster.set(input.node, true);
+      return;
+    case 'node-dead':
+      if (state.roster.has(input.node)) state.roster.set(input.node, false);
+      return;
+    default:
+      return;
+  }
+}
+
+/** The partner, which is dead, was removed from the cluster: the next node takes its place, with whom we begin as after a long silence. */
+function changePartner(turn: Turn): void {
+  const { state } = turn;
+  // Whoever removes a node that is still to be fenced has not made it safe: it stays the one whose end is waited for.
+  if (state.fencing === 'pending') return;
+  state.fencing = 'no';
+  const [next] = state.roster;
+  state.other = next === undefined ? null : makeOther(next[0], next[1]);
+  if (next?.[1] !== true) return;
+  if (turn.legacy) divideOnContact(turn);
+  else onContact(turn);
 }
 
 /** @param inItsLife it did not start again: it may hold what we took when it was silent */
@@ -219,6 +257,9 @@ function onMessage(turn: Turn, from: NodeName, own: boolean, fields: FieldList):
       return;
     case 'shutdone':
       onShutdone(turn);
+      return;
+    case 'stonith':
+      if (state.other !== null && message.node === state.config.self) state.other.deaf = true;
       return;
     case 'hb_takeover':
       onTakeoverRequest(turn, message.set);

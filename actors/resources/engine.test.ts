@@ -79,6 +79,40 @@ class EngineBench {
 const [first] = groups;
 const KEY = first?.key ?? '';
 
+describe('what operators see', () => {
+  it('a failed operation: its last lines as errors with the name of the resource, and the count', async () => {
+    const bench = new EngineBench();
+    const output = `${Array.from({ length: 30 }, (_, index) => `line ${index}`).join('\n')}\n`;
+    bench.answer = (call) => (call === 'svc a start' ? { exitCode: 4, output } : undefined);
+    await bench.job('acquire', [KEY]);
+    await bench.job('acquire', [KEY]);
+    const shown = bench.lines.filter((line) => line.startsWith('svc::a start: '));
+    expect(shown).toHaveLength(40);
+    expect([shown[0], shown[19]]).toEqual(['svc::a start: line 10', 'svc::a start: line 29']);
+    expect(bench.engine.records(KEY, 60_000)).toEqual([
+      { resource: 'ip', failures: 0, lastFailure: null, operation: null },
+      {
+        resource: 'svc::a',
+        failures: 2,
+        lastFailure: { action: 'start', reason: 'Return code 4 from /r/svc', ageMs: expect.any(Number) },
+        operation: null,
+      },
+      { resource: 'svc::b::c', failures: 0, lastFailure: null, operation: null },
+    ]);
+  });
+
+  it('the operation that runs, and when it will be killed', async () => {
+    const bench = new EngineBench();
+    const seen: unknown[] = [];
+    bench.answer = (call) => {
+      if (call === 'ip start') seen.push(bench.engine.records(KEY, 60_000)[0]?.operation);
+      return undefined;
+    };
+    await bench.job('acquire', [KEY]);
+    expect(seen).toEqual([{ action: 'start', sinceMs: expect.any(Number), limitMs: 60_000 }]);
+  });
+});
+
 describe('ResourceEngine', () => {
   it('starts left to right, leaves what runs alone, and stops right to left', async () => {
     const bench = new EngineBench();

@@ -13,12 +13,15 @@ import type { Happening } from '../events.ts';
 import type { HeldResource } from '../guardian/protocol.ts';
 import type { Target } from './locate.ts';
 import type { GroupCheck } from './monitor.ts';
+import { type FailedAction, OperationHistory, type ResourceRecord } from './record.ts';
 import type { GroupOutcome, Job, ResourcesInput } from './types.ts';
 
 /** Tries of a failing stop after the first one: `HA_STOPRETRYMAX` of the original. */
 const STOP_RETRIES = 10;
 /** A stop that hangs costs the whole resource timeout each time, so it is tried less often. */
 const STOP_RETRIES_AFTER_TIMEOUT = 1;
+/** How many lines of a failed operation's output are logged as errors; those before them, as all of a good one, at debug level. */
+const SHOWN_LINES = 20;
 /** Pause before a stop is tried again [ms], as the original. */
 const STOP_PAUSE_MS = 1_000;
 
@@ -36,7 +39,7 @@ export interface EngineOptions {
   /** The same for a status that is asked for over and over: nothing of it is logged. */
   look(target: Exclude<Target, { kind: 'missing' }>): Promise<OperationResult>;
   /** Told before a resource is started, so that it is released when this process dies; resolves when that is certain. */
-  hold(resource: HeldResource): Promise<void>;
+  hold(resource: HeldResource): Promise<void> | undefined;
   /** Told after a resource is stopped for certain. */
   drop(id: string): void;
   /** `tag` is a script's tag, as `ResourceManager(default)`; without it the line is the daemon's own. */
@@ -55,6 +58,7 @@ type Knowledge = 'yes' | 'no' | 'unknown';
 interface Member {
   readonly id: string;
   readonly resource: ResourceSpec;
+  readonly record: OperationHistory;
   runs: Knowledge;
 }
 
@@ -74,7 +78,12 @@ export class ResourceEngine {
       this.#specs.set(spec.key, spec);
       this.#members.set(
         spec.key,
-        spec.resources.map((resource, index) => ({ id: `${spec.key} ${index}`, resource, runs: 'unknown' })),
+        spec.resources.map((resource, index) => ({
+          id: `${spec.key} ${index}`,
+          resource,
+          record: new OperationHistory(resource.word),
+          runs: 'unknown',
+        })),
       );
     }
   }
@@ -89,6 +98,11 @@ export class ResourceEngine {
     );
   }
 
+  /** What each resource of a group has done so far, and does now. @param limitMs of one operation [ms] */
+  records(key: string, limitMs: number): readonly ResourceRecord[] {
+    return (this.#members.get(key) ?? []).map((member) => member.record.view(limitMs));
+  }
+
   /**
    * The monitor's question: does everything of a held group run? It is asked beside the jobs, which never wait for it; null when the group is
    * not held, or a job came in between.
@@ -99,14 +113,16 @@ export class ResourceEngine {
     const current = (): boolean => this.#begun.get(key) === begun && !this.#queue.some((job) => job.keys.includes(key));
     if (members.length === 0 || members.some((member) => member.runs !== 'yes')) return null;
     let found: GroupCheck = { result: 'held' };
-    for (const { resource } of members) {
+    for (const { resource, record } of members) {
       if (!current()) return null;
       const target = this.#options.locate(resource);
       const verdict = target.kind === 'missing' ? 'unsure' : judge(target, await this.#options.look(target));
       if (verdict === 'not-held') found = { result: 'failed', resource: resource.word };
       // A script that says nothing and exits 0 is the LSB's way to say that all is well.
       else if (verdict === 'unsure') found = { result: 'unsure', resource: resource.word };
-      if (found.result === 'failed') break;
+      if (found.result !== 'failed') continue;
+      record.fail('status', 'it does not run any more');
+      break;
     }
     return current() ? found : null;
   }
@@ -203,15 +219,16 @@ export class ResourceEngine {
     }
     const target = this.#options.locate(resource);
     if (target.kind === 'missing') {
-      this.#cannotLocate(target);
+      this.#cannotLocate(member, 'start', target);
       return false;
     }
     await this.#hold(member);
-    let result = await this.#operate(target, 'start');
-    if (result.lost === true && (await this.#status(member)) !== 'held') result = await this.#operate(target, 'start');
+    let result = await this.#operate(member, target, 'start');
+    if (result.lost === true && (await this.#status(member)) !== 'held')
+      result = await this.#operate(member, target, 'start');
     else if (result.lost === true) return true;
     if (result.exitCode === 0 && !result.timedOut) return true;
-    this.#complain(target.path, result);
+    this.#complain(member, 'start', target.path, result);
     return false;
   }
 
@@ -247,17 +264,17 @@ export class ResourceEngine {
     const { word } = member.resource;
     const target = this.#options.locate(member.resource);
     if (target.kind === 'missing') {
-      this.#cannotLocate(target);
+      this.#cannotLocate(member, 'stop', target);
       this.#manager('CRIT', 'CRIT: Resource STOP failure. Reboot required!');
       return false;
     }
     for (let tries = 0; ; tries++) {
-      const result = await this.#operate(target, 'stop');
+      const result = await this.#operate(member, target, 'stop');
       if (result.exitCode === 0 && !result.timedOut && result.lost !== true) {
         this.#gone(member);
         return true;
       }
-      this.#complain(target.path, result);
+      this.#complain(member, 'stop', target.path, result);
       if (target.kind === 'script' && !result.timedOut && isFinal(target, result)) break;
       if (tries >= (result.timedOut ? STOP_RETRIES_AFTER_TIMEOUT : STOP_RETRIES)) break;
       await this.#options.pause(STOP_PAUSE_MS);
@@ -277,13 +294,20 @@ export class ResourceEngine {
   async #status(member: Member): Promise<Verdict> {
     const target = this.#options.locate(member.resource);
     if (target.kind === 'missing') return 'not-held';
-    const first = await this.#options.run(target, 'status');
-    const result = first.lost === true ? await this.#options.run(target, 'status') : first;
+    const ask = (): Promise<OperationResult> =>
+      member.record.during('status', () => this.#options.run(target, 'status'));
+    const first = await ask();
+    const result = first.lost === true ? await ask() : first;
     if (result.lost === true) return 'perhaps';
     return target.kind === 'address' ? textVerdict(result) : verdictOf(target, result);
   }
 
-  #cannotLocate({ script, reason }: Extract<Target, { kind: 'missing' }>): void {
+  #cannotLocate(
+    { record }: Member,
+    action: FailedAction,
+    { script, reason }: Extract<Target, { kind: 'missing' }>,
+  ): void {
+    record.fail(action, reason);
     this.#manager('ERROR', `ERROR: Cannot locate resource script ${script}`);
     this.#manager('ERROR', `ERROR: ${reason}`);
   }
@@ -294,20 +318,34 @@ export class ResourceEngine {
     return true;
   }
 
-  async #operate(target: Exclude<Target, { kind: 'missing' }>, action: 'start' | 'stop'): Promise<OperationResult> {
+  async #operate(
+    { record, resource }: Member,
+    target: Exclude<Target, { kind: 'missing' }>,
+    action: 'start' | 'stop',
+  ): Promise<OperationResult> {
     const command =
       target.kind === 'address' ? [target.path, ...target.args, action].join(' ') : commandLine(target, action);
     this.#manager('info', `info: Running ${command}`);
-    const result = await this.#options.run(target, action);
-    for (const line of result.output.split('\n')) if (line.trim() !== '') this.#options.log('debug', line.trimEnd());
+    const result = await record.during(action, () => this.#options.run(target, action));
+    const lines = result.output.split('\n').filter((line) => line.trim() !== '');
+    const failed = result.exitCode !== 0 || result.timedOut;
+    for (const [index, line] of lines.entries()) {
+      // What a script said last before it failed is what an operator looks for first.
+      if (failed && index >= lines.length - SHOWN_LINES)
+        this.#options.log('ERROR', `${resource.word} ${action}: ${line.trimEnd()}`);
+      else this.#options.log('debug', line.trimEnd());
+    }
     return result;
   }
 
-  #complain(path: string, result: OperationResult): void {
-    if (result.timedOut)
-      this.#manager('ERROR', `ERROR: ${path} did not finish within ${Math.round(result.durationMs)} ms and was killed`);
-    else if (result.lost === true) this.#manager('ERROR', `ERROR: ${path} was interrupted: ${result.output}`);
-    else this.#manager('ERROR', `ERROR: Return code ${result.exitCode} from ${path}`);
+  #complain({ record }: Member, action: FailedAction, path: string, result: OperationResult): void {
+    const reason = result.timedOut
+      ? `${path} did not finish within ${Math.round(result.durationMs)} ms and was killed`
+      : result.lost === true
+        ? `${path} was interrupted: ${result.output}`
+        : `Return code ${result.exitCode} from ${path}`;
+    record.fail(action, reason);
+    this.#manager('ERROR', `ERROR: ${reason}`);
   }
 
   async #hold(member: Member): Promise<void> {

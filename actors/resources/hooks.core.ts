@@ -66,6 +66,8 @@ export function hookEvent(event: MembershipEvent, self: NodeName, wallClockS: nu
     case 'comm-up':
     case 'partition-healed':
     case 'node-restarted':
+    case 'node-added':
+    case 'node-removed':
       return null;
     default:
       return assertNever(event);

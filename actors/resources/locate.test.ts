@@ -81,6 +81,40 @@ describe('locate', () => {
     });
   });
 
+  it('takes OCF::TYPE::INSTANCE itself, with the variables of its file; only what needs a shell goes to the wrapper script', () => {
+    const file = join(root, 'ha.d/conf/OCF/Dummy/one');
+    expect(find('OCF::Dummy::one')).toMatchObject({ kind: 'missing', reason: `${file} cannot be read` });
+    mkdirSync(join(file, '..'), { recursive: true });
+    writeFileSync(file, '# a comment\nOCF_RESKEY_state="/run/a b"\nexport OCF_RESKEY_fake=1\n');
+    expect(find('OCF::Dummy::one')).toMatchObject({
+      kind: 'missing',
+      reason: expect.stringContaining('is its package installed?'),
+    });
+    program('ocf/resource.d/heartbeat/Dummy');
+    program('ha.d/resource.d/OCF');
+    expect(find('OCF::Dummy::one')).toMatchObject({
+      kind: 'script',
+      agent: 'ocf',
+      path: join(root, 'ocf/resource.d/heartbeat/Dummy'),
+      args: [],
+      environment: {
+        OCF_RESKEY_state: '/run/a b',
+        OCF_RESKEY_fake: '1',
+        OCF_RESOURCE_INSTANCE: 'Dummy_one',
+        OCF_RESOURCE_PROVIDER: 'heartbeat',
+      },
+    });
+    writeFileSync(file, 'OCF_RESKEY_state=/run/x\nOCF_RESKEY_fake=$(hostname)\n');
+    expect(find('OCF::Dummy::one')).toMatchObject({ agent: 'resource.d', args: ['Dummy', 'one'] });
+    rmSync(join(root, 'ha.d/resource.d/OCF'));
+    expect(find('OCF::Dummy::one')).toMatchObject({
+      kind: 'missing',
+      reason: expect.stringContaining(`${file}:2: only plain values are read`),
+    });
+    // Not of the form: a script like any other.
+    expect(find('OCF::..::one')).toMatchObject({ kind: 'missing', script: 'OCF' });
+  });
+
   it('refuses a unit with a clear word where systemd does not run', () => {
     program('systemctl');
     expect(find('systemd:nginx')).toMatchObject({

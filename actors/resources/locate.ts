@@ -1,10 +1,11 @@
 /**
  * Where a resource's program is, and whether a resource is an address that a built-in agent handles.
  */
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import type { ResourceSpec } from '../../conf/settings.ts';
 import type { AddressScript, AgentProgram } from '../../plugins/agents/agent.ts';
 import { isOcf, ocfEnvironment, ocfPath, ocfRoot, parseOcf } from '../../plugins/agents/ocf.ts';
+import { instancePath, type OcfInstance, parseInstance, parseInstanceWord } from '../../plugins/agents/ocf-instance.ts';
 import { isSystemd, parseUnit, systemctlPaths, systemdMark } from '../../plugins/agents/systemd.ts';
 
 /** What an operation on a resource runs. */
@@ -39,7 +40,7 @@ const missing = (script: string, reason: string): Target => ({ kind: 'missing', 
 /**
  * Finds what stands behind a resource word.
  *
- * `IPaddr`, `IPaddr2` and `IPv6addr` are built in; `ocf:…` is an OCF agent, `systemd:…` a unit; any other name is the first executable regular
+ * `IPaddr`, `IPaddr2` and `IPv6addr` are built in; `ocf:…` and `OCF::TYPE::INSTANCE` are OCF agents, `systemd:…` a unit; any other name is the first executable regular
  * file of `configDir/resource.d/NAME` and `/etc/init.d/NAME`. A name with a slash is never a script.
  */
 export function locate(resource: ResourceSpec, places: Places): Target {
@@ -50,6 +51,8 @@ export function locate(resource: ResourceSpec, places: Places): Target {
   if (script === 'IPv6addr') return { kind: 'address', script, path: own, args: [args.join('::')] };
   if (isOcf(script)) return locateOcf(resource, places);
   if (isSystemd(script)) return locateUnit(script, places);
+  const instance = parseInstanceWord(resource);
+  if (instance !== null) return locateInstance(instance, places, own);
   if (script.includes('/') || script === '' || script === '.' || script === '..')
     return missing(script, 'this is no name of a script');
   const init = `${places.initDir ?? '/etc/init.d'}/${script}`;
@@ -66,6 +69,40 @@ function locateOcf(resource: ResourceSpec, places: Places): Target {
   if (!isExecutable(path)) return missing(resource.script, `there is no executable ${path}: is its package installed?`);
   const environment = ocfEnvironment(reading.resource, places.timeoutMs ?? 60_000, root);
   return { kind: 'script', agent: 'ocf', path, args: [], environment };
+}
+
+/** The agent with the variables of its file; a file that needs a shell is left to Heartbeat's wrapper script, where that is installed. */
+function locateInstance(named: OcfInstance, places: Places, wrapper: string): Target {
+  const word = `OCF::${named.type}::${named.instance}`;
+  const root = places.ocfRoot ?? ocfRoot;
+  const path = ocfPath({ provider: 'heartbeat', type: named.type, parameters: {} }, root);
+  const file = `${places.configDir.replace(/\/$/, '')}/${instancePath(named)}`;
+  const text = readText(file);
+  const reading = text === null ? null : parseInstance(text);
+  if (reading?.ok === true && isExecutable(path)) {
+    const resource = { provider: 'heartbeat', type: named.type, parameters: {} };
+    const environment = {
+      ...ocfEnvironment(resource, places.timeoutMs ?? 60_000, root),
+      OCF_RESOURCE_INSTANCE: `${named.type}_${named.instance}`,
+      ...reading.variables,
+    };
+    return { kind: 'script', agent: 'ocf', path, args: [], environment };
+  }
+  if (isExecutable(wrapper))
+    return { kind: 'script', agent: 'resource.d', path: wrapper, args: [named.type, named.instance] };
+  if (reading === null) return missing(word, `${file} cannot be read`);
+  return reading.ok
+    ? missing(word, `there is no executable ${path}: is its package installed?`)
+    : missing(word, `${file}:${reading.line}: ${reading.problem}`);
+}
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    // Whatever the reason is, there are no parameters; the operator is told which file.
+    return null;
+  }
 }
 
 function locateUnit(script: string, places: Places): Target {

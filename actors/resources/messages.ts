@@ -30,7 +30,9 @@ export type ClusterMessage =
       readonly weOwn: string;
       readonly ok: string;
     }
-  | { readonly type: 'shutdone' };
+  | { readonly type: 'shutdone' }
+  /** What became of fencing a node that the sender has declared dead. */
+  | { readonly type: 'stonith'; readonly node: string };
 
 /** Reads a message; undefined when it is none of resource management or lacks a needed field. */
 export function parseClusterMessage(fields: FieldList): ClusterMessage | undefined {
@@ -66,6 +68,10 @@ export function parseClusterMessage(fields: FieldList): ClusterMessage | undefin
       const dest = getString(fields, 'dest');
       if (key === undefined || dest === undefined) return undefined;
       return { type, key, dest, weOwn: getString(fields, 'weown') ?? 'no', ok: getString(fields, 'ok') ?? '' };
+    }
+    case 'stonith': {
+      const node = getString(fields, 'node');
+      return node === undefined ? undefined : { type, node };
     }
     default:
       return undefined;

@@ -44,6 +44,7 @@ export function onStarting(turn: Turn): void {
   other.holding = 'none';
   other.reported = false;
   other.leaving = 'no';
+  other.deaf = false;
   other.sequence = -1;
   for (const group of state.groups.values()) group.offered = false;
   if (state.phase === 'starting') {
@@ -83,6 +84,8 @@ export function onContact(turn: Turn): void {
   other.reported = false;
   other.stable = false;
   other.leaving = 'no';
+  other.deaf = false;
+  for (const kind of kindsOf(state.claims)) state.contested.set(kind, 'open');
   turn.report({ stable: false });
   if (turn.isStable) turn.report();
 }

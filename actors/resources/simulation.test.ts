@@ -224,6 +224,28 @@ describe('two nodes, any schedule', () => {
     );
   });
 
+  it('holds groups twice for a short time only when one direction is blocked: the node that is not heard gives way', () => {
+    const stepMs = 50;
+    // A second of patience, a release of up to 2 s for each of two groups, and messages that take up to 0.4 s; the usual patience alone is 5 s.
+    const mostMs = 1_000 + 2 * 2_010 + 2 * 400;
+    fc.assert(
+      fc.property(seeds, fc.constantFrom<ResourcesConfig['autoFailback']>('on', 'off'), (seed, autoFailback) => {
+        const cluster = play([], seed, autoFailback);
+        cluster.run(30_000);
+        expectOneOwnerEach(cluster);
+        cluster.setCut(0, true);
+        let bothMs = 0;
+        for (let elapsedMs = 0; elapsedMs < 40_000; elapsedMs += stepMs) {
+          cluster.run(stepMs);
+          if (cluster.running[0].has('web') && cluster.running[1].has('web')) bothMs += stepMs;
+        }
+        if (bothMs > mostMs) throw new Error(`${bothMs} ms\n${cluster.trace.slice(-60).join('\n')}`);
+        expectOneOwnerEach(cluster);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
   it('moves a group that cannot start on one node to the other, and leaves it there', () => {
     fc.assert(
       fc.property(

@@ -134,6 +134,8 @@ export function linesOf(effects: readonly ResourcesEffect[]): readonly string[] 
         return [`cancel-fencing ${effect.why}`];
       case 'released':
         return [['released', ...effect.stuck].join(' ')];
+      case 'announce':
+        return [`announce ${effect.keys.join(' ')}`];
       case 'reboot-required':
         return [`reboot-required ${effect.keys.join(' ')}`];
       default:

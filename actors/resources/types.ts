@@ -88,6 +88,8 @@ export type ResourcesEffect =
   | { readonly type: 'fence'; readonly node: NodeName; readonly wasHeard: boolean }
   /** What was being fenced is heard again, has released everything, or we leave. */
   | { readonly type: 'cancel-fencing'; readonly why: 'returned' | 'left' | 'leaving' }
+  /** Held addresses of these groups are to be announced again: the other node had them as well. */
+  | { readonly type: 'announce'; readonly keys: readonly string[] }
   /** To an operator who asked: at most two for each request. */
   | { readonly type: 'operator'; readonly request: number; readonly answer: OperatorAnswer }
   /** Everything is given up; the node may leave. `stuck`: groups that could not be stopped, so that the other node was told nothing. */
@@ -130,6 +132,8 @@ interface OtherNode {
   leaving: 'no' | 'releasing' | 'released';
   /** Number of its newest report; older ones that arrive later are ignored. */
   sequence: number;
+  /** It said what became of fencing us: it has declared us dead, so it does not hear us, although we hear it. */
+  deaf: boolean;
 }
 
 /** An engine job that has not reported yet. */
@@ -166,7 +170,9 @@ export interface ResourcesState {
   readonly config: ResourcesConfig;
   readonly groups: Groups;
   /** Null in a cluster of one node. */
-  readonly other: OtherNode | null;
+  other: OtherNode | null;
+  /** All other normal nodes in their order, and whether each speaks: the next partner when the present one is removed from the cluster. */
+  readonly roster: Map<NodeName, boolean>;
   phase: Phase;
   /** What we claim: holding, or about to. It follows what the engine reports. */
   claims: Holding;
@@ -179,6 +185,11 @@ export interface ResourcesState {
   needsFailback: boolean;
   /** Kinds in which a group failed to start here and that the other node should try. */
   readonly offers: Set<Kind>;
+  /**
+   * Kinds that the other node held as well, or may have held behind a partition. `open`: it may still; `told`: it says that it does not any
+   * more, and may still be stopping.
+   */
+  readonly contested: Map<Kind, 'open' | 'told'>;
   /** A request of our own that was sent and has not come back to us yet. */
   asking: AskOrigin | null;
   /** What an operator asked for and is under way. */

@@ -2,7 +2,7 @@
  * Everything in one page that needs nothing else: tables, plots and the records.
  */
 import type { Plot } from './plots.core.ts';
-import type { BenchRecord } from './records.ts';
+import { type BenchRecord, recordLine } from './records.ts';
 import { escapeText } from './svg.core.ts';
 
 /** @param markdown as made by markdown.core.ts: headings, paragraphs, lists and tables only */
@@ -17,7 +17,8 @@ export function htmlReport(markdown: string, plots: readonly Plot[], records: re
 body { font: 15px/1.5 sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; }
 th, td { border: 1px solid #ccc; padding: 0.25rem 0.5rem; text-align: left; vertical-align: top; }
-th:first-child, td:first-child { font-weight: bold; }
+th:first-child, td:first-child { font-weight: bold; white-space: nowrap; }
+table { display: block; overflow-x: auto; }
 svg { max-width: 100%; height: auto; display: block; margin: 1rem 0; }
 pre { font-size: 11px; max-height: 20rem; overflow: auto; background: #f6f6f6; padding: 0.5rem; }
 </style>
@@ -26,7 +27,7 @@ pre { font-size: 11px; max-height: 20rem; overflow: auto; background: #f6f6f6; p
 ${markdownToHtml(markdown)}
 <h2>Plots</h2>
 ${plots.map((plot) => plot.svg).join('\n')}
-<details><summary>Records</summary><pre>${records.map((record) => escapeText(JSON.stringify(record))).join('\n')}</pre></details>
+<details><summary>Records</summary><pre>${records.map((record) => escapeText(recordLine(record))).join('\n')}</pre></details>
 </body>
 </html>
 `;
@@ -61,5 +62,7 @@ function tableToHtml([head = '', , ...rows]: readonly string[]): string {
 }
 
 function inline(text: string): string {
-  return escapeText(text).replaceAll(/`([^`]*)`/g, '<code>$1</code>');
+  return escapeText(text)
+    .replaceAll(/`([^`]*)`/g, '<code>$1</code>')
+    .replaceAll(/\*\*([^*]*)\*\*/g, '<strong>$1</strong>');
 }

@@ -1,53 +1,117 @@
 /**
  * What a run leaves: one record a line (JSON). Everything else, tables and plots, is made from them.
  */
-import type { Fault } from '../peers/peer.ts';
-import type { Load } from './plan.core.ts';
-import type { TrialFigures } from './trial.core.ts';
+import * as v from 'valibot';
+import { faults, media } from '../peers/peer.ts';
+import { loads } from './plan.core.ts';
 
-interface Cell {
-  readonly peer: string;
-  readonly keepaliveMs: number;
-  readonly deadtimeMs: number;
-  readonly load: Load;
-}
+const cell = {
+  peer: v.string(),
+  keepaliveMs: v.number(),
+  deadtimeMs: v.number(),
+  medium: v.picklist(media),
+  load: v.picklist(loads),
+};
 
-export interface RunRecord {
-  readonly type: 'run';
+const timing = v.object({ keepaliveMs: v.number(), deadtimeMs: v.number() });
+
+const planSchema = v.object({
+  timings: v.array(timing),
+  faults: v.array(v.picklist(faults)),
+  loads: v.array(v.picklist(loads)),
+  media: v.array(v.picklist(media)),
+  peers: v.nullable(v.array(v.string())),
+  trials: v.number(),
+  rounds: v.number(),
+  soakS: v.number(),
+  realtimePriority: v.nullable(v.number()),
+});
+
+const runRecord = v.object({
+  type: v.literal('run'),
   /** ISO 8601. */
-  readonly date: string;
-  readonly machine: string;
-  readonly command: string;
+  date: v.string(),
+  machine: v.string(),
+  command: v.string(),
   /** `capture`: an outsider on the survivor's interface; `self`: what the programs say themselves (without root). */
-  readonly referee: 'capture' | 'self';
-}
+  referee: v.picklist(['capture', 'self']),
+  plan: planSchema,
+});
 
-export interface TrialRecord extends Cell {
-  readonly type: 'trial';
-  readonly fault: Fault;
-  readonly outcome: 'detected' | 'false-death' | 'missed';
+const figures = v.object({
+  overheadMs: v.number(),
+  detectionMs: v.number(),
+  by: v.picklist(['statement', 'packet', 'address']),
+  reactionMs: v.nullable(v.number()),
+  addressMs: v.nullable(v.number()),
+  announcedMs: v.nullable(v.number()),
+  faultToAddressMs: v.nullable(v.number()),
+});
+
+const trialRecord = v.object({
+  type: v.literal('trial'),
+  ...cell,
+  fault: v.picklist(faults),
+  outcome: v.picklist(['detected', 'false-death', 'missed']),
   /** Null unless detected. */
-  readonly figures: TrialFigures | null;
-}
+  figures: v.nullable(figures),
+});
 
-export interface SoakRecord extends Cell {
-  readonly type: 'soak';
-  readonly seconds: number;
-  readonly falseDeaths: number;
+const soakRecord = v.object({
+  type: v.literal('soak'),
+  ...cell,
+  seconds: v.number(),
+  falseDeaths: v.number(),
   /** CPU time of all the survivor's processes for one heartbeat sent and one received [µs]. */
-  readonly cpuPerBeatUs: number;
-  readonly residentMb: number;
+  cpuPerBeatUs: v.number(),
+  residentMb: v.number(),
   /** How far the time between two of the victim's heartbeats, as they arrive, is from the keepalive time: 99 of 100 are nearer [ms]. */
-  readonly jitterMs: number;
-  readonly longestGapMs: number;
-}
+  jitterMs: v.nullable(v.number()),
+  longestGapMs: v.number(),
+});
 
-export interface SkippedRecord {
-  readonly type: 'skipped';
-  readonly peer: string;
+const skippedRecord = v.object({
+  type: v.literal('skipped'),
+  peer: v.string(),
   /** `5/15`, or null when it cannot run at all. */
-  readonly timing: string | null;
-  readonly why: string;
+  timing: v.nullable(v.string()),
+  why: v.string(),
+});
+
+const benchRecord = v.variant('type', [runRecord, trialRecord, soakRecord, skippedRecord]);
+
+export type RunRecord = v.InferOutput<typeof runRecord>;
+export type TrialRecord = v.InferOutput<typeof trialRecord>;
+export type SoakRecord = v.InferOutput<typeof soakRecord>;
+export type SkippedRecord = v.InferOutput<typeof skippedRecord>;
+export type BenchRecord = v.InferOutput<typeof benchRecord>;
+
+/**
+ * Reads lines that {@link recordLine} made.
+ *
+ * @throws SyntaxError that names the line
+ */
+export function readRecords(text: string): readonly BenchRecord[] {
+  return text.split('\n').flatMap((line, index) => {
+    if (line.trim() === '') return [];
+    const parsed = v.safeParse(benchRecord, parseJson(line));
+    if (!parsed.success) throw new SyntaxError(`line ${index + 1} is no record of this benchmark`);
+    return [parsed.output];
+  });
 }
 
-export type BenchRecord = RunRecord | TrialRecord | SoakRecord | SkippedRecord;
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Digits beyond the microsecond are noise. */
+export function recordLine(record: BenchRecord): string {
+  return JSON.stringify(record, (_key, value: unknown) =>
+    typeof value === 'number' ? Math.round(value * 1_000) / 1_000 : value,
+  );
+}

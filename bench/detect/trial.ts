@@ -4,6 +4,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, WaitTimeoutError } from '../../test/net/lab/wait.ts';
 import type { Fault, Match, Peer, Timing } from '../peers/peer.ts';
+import { sendSignal } from '../peers/processes.ts';
 import type { LabArena } from './arena.ts';
 import { judgeTrial, type TrialFigures } from './trial.core.ts';
 
@@ -17,7 +18,7 @@ const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 /** Longest wait for a decision beyond the dead time [ms]; the real heartbeat takes up to 400. */
 const patienceMs = 5_000;
-/** How long after the decision an address and its announcement are waited for [ms]. */
+/** How long after the decision an address, its announcement and a statement are waited for [ms]. */
 const takeoverMs = 1_500;
 
 /** The pair must be steady; afterwards it is not: see {@link recover}. */
@@ -49,6 +50,13 @@ export async function runTrial(
     await eventually(sign, { what: 'a decision', timeoutMs: deadtimeMs + patienceMs, intervalMs: 5 });
     if (peer.takesAddress)
       await eventually(() => announcement() !== null, { what: 'the address', timeoutMs: takeoverMs, intervalMs: 5 });
+    // Its own words take longer than its deeds.
+    if (peer.statesDeaths === true)
+      await eventually(() => match.decidedMs(faultMs) !== null, {
+        what: 'its statement',
+        timeoutMs: takeoverMs,
+        intervalMs: 5,
+      });
   } catch (error) {
     if (!(error instanceof WaitTimeoutError)) throw error;
     if (!sign()) return { outcome: 'missed', why: error.message };
@@ -70,7 +78,7 @@ export async function runTrial(
 async function setFault(arena: LabArena, match: Match, fault: Fault): Promise<number> {
   const faultMs = now();
   if (fault === 'cut') await arena.lab.network().cut(arena.victim.name);
-  else for (const pid of match.victimPids()) process.kill(pid, fault === 'kill' ? 'SIGKILL' : 'SIGSTOP');
+  else for (const pid of match.victimPids()) sendSignal(pid, fault === 'kill' ? 'SIGKILL' : 'SIGSTOP');
   return faultMs;
 }
 

@@ -2,7 +2,7 @@
  * BFD of BIRD 2: a detector alone, so the figures end at its decision, which its next packet shows.
  */
 import type { Host } from '../../test/net/lab/host.ts';
-import { bfdPort, bfdState } from './bfd.core.ts';
+import { bfdEpisodeMs, bfdPort, bfdSaysDead, bfdState } from './bfd.core.ts';
 import { installed } from './installed.ts';
 import { Pair, type Program, type Role } from './pair.ts';
 import type { Arena, Peer, Timing } from './peer.ts';
@@ -13,6 +13,8 @@ const multiplier = 3;
 export const bird: Peer = {
   name: 'bird-bfd',
   takesAddress: false,
+  episodeMs: bfdEpisodeMs,
+  hasOwnMedium: true,
   missing: () => installed('bird', 'bird2'),
   supports: ({ keepaliveMs, deadtimeMs }) =>
     deadtimeMs === multiplier * keepaliveMs
@@ -45,8 +47,7 @@ protocol bfd {
       return arena.realtimePriority === null ? command : ['chrt', '-r', String(arena.realtimePriority), ...command];
     },
     isHeartbeat: (packet) => packet.way === 'in' && packet.destinationPort === bfdPort,
-    isReaction: (packet) =>
-      packet.way === 'out' && packet.destinationPort === bfdPort && bfdState(packet.payload) === 'down',
+    isReaction: (packet) => packet.way === 'out' && packet.destinationPort === bfdPort && bfdSaysDead(packet.payload),
     isSteady: ({ referee }) =>
       referee.bothSay(
         (packet) => packet.destinationPort === bfdPort,

@@ -45,6 +45,7 @@ class Node {
 export const floor: Peer = {
   name: 'floor',
   takesAddress: true,
+  statesDeaths: true,
   missing: () => null,
   supports: ({ deadtimeMs }) => ({ ok: true, deadtimeMs }),
   start: async (arena, timing) => new FloorMatch(arena, timing),

@@ -1,7 +1,7 @@
 /**
  * The configuration of a two-node cluster for Systole and the real heartbeat alike.
  */
-import type { Timing } from './peer.ts';
+import type { Medium, Timing } from './peer.ts';
 
 interface Place {
   readonly survivor: { readonly name: string };
@@ -11,7 +11,7 @@ interface Place {
   readonly victimAddress: string;
   readonly serviceAddress: string;
   readonly realtimePriority: number | null;
-  readonly medium: 'ucast' | 'bcast' | 'mcast';
+  readonly medium: Medium;
 }
 
 /** ha.cf of one of the two nodes: one link, a log file, nothing else. */

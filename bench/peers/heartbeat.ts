@@ -1,20 +1,15 @@
 /**
- * Linux-HA heartbeat 3.0.6 itself, with the same configuration as ours. It says nothing by itself: its decision is the first packet or address
- * that shows it.
+ * Linux-HA heartbeat 3.0.6 itself, with the same configuration as ours. It says nothing by itself: its decision is the first packet (the
+ * `stonith` message, which it sends with or without a fencing device) or address that shows it.
  */
 
 import { eventually } from '../../test/net/lab/wait.ts';
 import type { CapturedPacket } from '../detect/referee.ts';
+import { advertiseDeadtime, heartbeatPort } from './advertised.ts';
 import { clusterHaCf, haresourcesFor } from './ha-cf.core.ts';
 import { installed } from './installed.ts';
 import type { Arena, Fault, Match, Peer, Timing } from './peer.ts';
 import { endProcess } from './processes.ts';
-import { heartbeatPort } from './systole.ts';
-
-/** It advertises 2 s more dead time for its first 5 s [ms]. */
-const settledMs = 6_000;
-
-const now = (): number => performance.now();
 
 export const heartbeat: Peer = {
   name: 'heartbeat-3.0.6',
@@ -30,17 +25,17 @@ export const heartbeat: Peer = {
 
 class HeartbeatMatch implements Match {
   readonly #arena: Arena;
-  #victimStartedMs = 0;
+  readonly #timing: Timing;
 
   constructor(arena: Arena, timing: Timing) {
     this.#arena = arena;
+    this.#timing = timing;
     for (const role of ['survivor', 'victim'] as const)
       arena[role].configure({ haCf: clusterHaCf(arena, role, timing), haresources: haresourcesFor(arena) });
   }
 
   async begin(): Promise<void> {
     await Promise.all([this.#arena.survivor.startHeartbeat(), this.#arena.victim.startHeartbeat()]);
-    this.#victimStartedMs = now();
   }
 
   async steady(): Promise<void> {
@@ -51,7 +46,7 @@ class HeartbeatMatch implements Match {
           list.includes(serviceAddress),
         );
         if (held[0] === true || held[1] !== true) throw new Error(`address held: ${held.join(', ')}`);
-        return now() - this.#victimStartedMs >= settledMs;
+        return advertiseDeadtime(this.#arena, this.#timing.deadtimeMs);
       },
       { what: 'the address with the victim', timeoutMs: 90_000, intervalMs: 100 },
     );
@@ -72,7 +67,6 @@ class HeartbeatMatch implements Match {
     const { victim, serviceAddress, device } = this.#arena;
     await victim.exec(['ip', 'address', 'del', `${serviceAddress}/24`, 'dev', device]);
     await victim.startHeartbeat();
-    this.#victimStartedMs = now();
   }
 
   decidedMs(): null {
@@ -88,7 +82,7 @@ class HeartbeatMatch implements Match {
   }
 
   isReaction(packet: CapturedPacket): boolean {
-    return packet.way === 'out' && packet.destinationPort === heartbeatPort && !isRoutine(packet.payload);
+    return packet.way === 'out' && packet.destinationPort === heartbeatPort && packet.payload.includes('t=stonith');
   }
 
   async stop(): Promise<void> {
@@ -97,12 +91,6 @@ class HeartbeatMatch implements Match {
       await eventually(() => pidsOn(this.#arena, role).length === 0, { what: 'heartbeat to end' });
     }
   }
-}
-
-/** What flows between two healthy nodes. */
-function isRoutine(payload: Buffer): boolean {
-  const text = payload.toString('latin1');
-  return /t=(status|NS_ackmsg|NS_rexmit)\b/.test(text);
 }
 
 function pidsOn(arena: Arena, role: 'survivor' | 'victim'): number[] {

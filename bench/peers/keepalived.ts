@@ -1,7 +1,8 @@
 /**
  * keepalived, twice: VRRP, which takes the address, and its BFD, which is a detector alone.
  */
-import { bfdPort, bfdState } from './bfd.core.ts';
+import type { CapturedPacket } from '../detect/referee.ts';
+import { bfdEpisodeMs, bfdPort, bfdSaysDead, bfdState } from './bfd.core.ts';
 import { installed } from './installed.ts';
 import { Pair, type Program, type Role } from './pair.ts';
 import type { Arena, Peer, Timing } from './peer.ts';
@@ -12,11 +13,14 @@ const priorities = { survivor: 253, victim: 254 } as const;
 /** VRRP and BFD count missed packets: the dead time is this many intervals. */
 const intervals = 3;
 const missing = (): string | null => installed('keepalived', 'keepalived');
+/** Third byte of an advertisement (RFC 5798); 0: the master resigns. */
+const vrrpPriority = (payload: Buffer): number | undefined => payload[2];
 const notThree = { ok: false, why: `the dead time is ${intervals} intervals` } as const;
 
 export const keepalivedVrrp: Peer = {
   name: 'keepalived-vrrp',
   takesAddress: true,
+  hasOwnMedium: true,
   missing,
   supports: ({ keepaliveMs, deadtimeMs }) => {
     if (deadtimeMs !== intervals * keepaliveMs) return notThree;
@@ -30,6 +34,8 @@ export const keepalivedVrrp: Peer = {
 export const keepalivedBfd: Peer = {
   name: 'keepalived-bfd',
   takesAddress: false,
+  episodeMs: bfdEpisodeMs,
+  hasOwnMedium: true,
   missing,
   supports: ({ keepaliveMs, deadtimeMs }) =>
     deadtimeMs === intervals * keepaliveMs ? { ok: true, deadtimeMs } : notThree,
@@ -99,7 +105,8 @@ function bfd(arena: Arena, { keepaliveMs }: Timing): Program {
         role === 'survivor'
           ? [arena.survivorAddress, arena.victimAddress]
           : [arena.victimAddress, arena.survivorAddress];
-      // keepalived runs no BFD without something that uses it: a VRRP instance with an address on the loopback device, out of the way.
+      // keepalived runs no BFD without something that uses it, and its BFD packets show a death only at their next turn: a VRRP instance, out of the
+      // way on the loopback device, whose master is the survivor. It resigns, by a packet, as soon as BFD finds the victim dead.
       host.writeFile(
         '/etc/ha.d/keepalived.conf',
         `${globals(arena.realtimePriority)}
@@ -114,7 +121,7 @@ vrrp_instance bench {
   state BACKUP
   interface ${arena.device}
   virtual_router_id 77
-  priority ${priorities[role]}
+  priority ${priorities[role === 'survivor' ? 'victim' : 'survivor']}
   advert_int 1
   virtual_ipaddress {
     192.0.2.1/32 dev lo
@@ -129,11 +136,22 @@ vrrp_instance bench {
     },
     isHeartbeat: (packet) => packet.way === 'in' && packet.destinationPort === bfdPort,
     isReaction: (packet) =>
-      packet.way === 'out' && packet.destinationPort === bfdPort && bfdState(packet.payload) === 'down',
-    isSteady: ({ referee }) =>
-      referee.bothSay(
-        (packet) => packet.destinationPort === bfdPort,
-        (packet) => bfdState(packet.payload) === 'up',
-      ),
+      packet.way === 'out' &&
+      ((packet.destinationPort === bfdPort && bfdSaysDead(packet.payload)) ||
+        (packet.protocol === vrrpProtocol && vrrpPriority(packet.payload) === 0)),
+    isSteady: ({ referee }) => {
+      const advertised = (way: 'in' | 'out', withinMs: number): CapturedPacket | null =>
+        referee.lastPacket((packet) => packet.way === way && packet.protocol === vrrpProtocol, withinMs);
+      const own = advertised('out', 2_000);
+      return (
+        referee.bothSay(
+          (packet) => packet.destinationPort === bfdPort,
+          (packet) => bfdState(packet.payload) === 'up',
+        ) &&
+        own !== null &&
+        vrrpPriority(own.payload) !== 0 &&
+        advertised('in', 1_500) === null
+      );
+    },
   };
 }

@@ -17,6 +17,9 @@ export const faults = ['kill', 'cut', 'freeze'] as const;
 /** `kill`: SIGKILL of the peer's processes; `cut`: its cable is pulled; `freeze`: SIGSTOP of its processes. */
 export type Fault = (typeof faults)[number];
 
+export const media = ['ucast', 'bcast', 'mcast'] as const;
+export type Medium = (typeof media)[number];
+
 /** Where a match takes place: two hosts on one switch, and the address that the survivor takes over. */
 export interface Arena {
   readonly survivor: Host;
@@ -34,7 +37,7 @@ export interface Arena {
   /** Priority of SCHED_RR for those that can have it; null: ordinary scheduling for all. */
   readonly realtimePriority: number | null;
   /** For those that can choose. */
-  readonly medium: 'ucast' | 'bcast' | 'mcast';
+  readonly medium: Medium;
 }
 
 export interface Peer {
@@ -47,6 +50,12 @@ export interface Peer {
   ): { readonly ok: true; readonly deadtimeMs: number } | { readonly ok: false; readonly why: string };
   /** Whether it takes the service address; a bare detector does not. */
   readonly takesAddress: boolean;
+  /** The survivor says when it has decided ({@link Match.decidedMs}): that is waited for. Default false. */
+  readonly statesDeaths?: boolean;
+  /** Cannot beat by another medium: takes part on the first one of a sweep only. Default false. */
+  readonly hasOwnMedium?: boolean;
+  /** Its packets that show one decision come for so long, the pause between two of them [ms]; default 100. */
+  readonly episodeMs?: number;
   /** Starts both nodes; they need not have met yet. */
   start(arena: Arena, timing: Timing): Promise<Match>;
 }

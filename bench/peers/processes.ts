@@ -4,13 +4,17 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { LabProcess } from '../../test/net/lab/process.ts';
 
-/** Kills a process that may have ended already. */
-export function endProcess(pid: number): void {
+/** Sends a signal to a process that may have ended already, as the child of one that has just been killed does. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
   } catch (error) {
     if (!isGone(error)) throw error;
   }
+}
+
+export function endProcess(pid: number): void {
+  sendSignal(pid, 'SIGKILL');
 }
 
 /**
@@ -18,11 +22,7 @@ export function endProcess(pid: number): void {
  * and must be woken to notice the end.
  */
 export async function endOf(carrier: LabProcess): Promise<void> {
-  try {
-    if (carrier.running) process.kill(carrier.pid, 'SIGCONT');
-  } catch (error) {
-    if (!isGone(error)) throw error;
-  }
+  if (carrier.running) sendSignal(carrier.pid, 'SIGCONT');
   await carrier.exited;
 }
 
@@ -37,12 +37,55 @@ export function descendants(pid: number): number[] {
   return [pid, ...children.flatMap(descendants)];
 }
 
-/** CPU time that processes have used, all threads that still live [ms]. */
-export function cpuMs(pids: readonly number[]): number {
-  let ns = 0;
-  for (const pid of pids)
-    for (const tid of taskIds(pid)) ns += Number(readText(`/proc/${pid}/task/${tid}/schedstat`).split(' ')[0] || 0);
-  return ns / 1e6;
+/** CPU time of each thread that lives [ms], exact to a microsecond, for {@link cpuSinceMs}. */
+export function threadTimes(pids: readonly number[]): ReadonlyMap<string, number> {
+  return new Map(
+    pids.flatMap((pid) =>
+      taskIds(pid).map((tid): [string, number] => [
+        tid,
+        Number(readText(`/proc/${pid}/task/${tid}/schedstat`).split(' ')[0] || 0) / 1e6,
+      ]),
+    ),
+  );
+}
+
+/** CPU time since `before` [ms]: of threads that live now; what those had used that have ended since is missing. */
+export function cpuSinceMs(before: ReadonlyMap<string, number>, pids: readonly number[]): number {
+  let totalMs = 0;
+  for (const [tid, nowMs] of threadTimes(pids)) totalMs += nowMs - (before.get(tid) ?? 0);
+  return totalMs;
+}
+
+/** Ticks of the times in /proc/PID/stat, the same on every Linux [ms]. */
+const tickMs = 10;
+
+/** CPU time of programs whose processes and threads come and go, as between restarts. Sample it now and then: what lives shorter is missed. */
+export class CpuMeter {
+  #totalMs = 0;
+  #usedMs: ReadonlyMap<number, number>;
+
+  /** Counts from now on. */
+  constructor(pids: readonly number[]) {
+    this.#usedMs = usedMs(pids);
+  }
+
+  /** @returns used since the beginning [ms] */
+  sample(pids: readonly number[]): number {
+    const now = usedMs(pids);
+    for (const [pid, used] of now) this.#totalMs += Math.max(0, used - (this.#usedMs.get(pid) ?? 0));
+    this.#usedMs = now;
+    return this.#totalMs;
+  }
+}
+
+/** By process, with the threads that have ended; the kernel's figures are exact to a tick. */
+function usedMs(pids: readonly number[]): ReadonlyMap<number, number> {
+  return new Map(
+    pids.map((pid) => {
+      const fields = readText(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ') ?? [];
+      return [pid, (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * tickMs];
+    }),
+  );
 }
 
 /** Resident memory of processes [MB]. */

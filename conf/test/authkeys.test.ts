@@ -1,6 +1,7 @@
 /** authkeys: keys, permissions, and that nothing of the file ever shows. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { textToBytes } from '../../runtime/message/text.ts';
 import { readAuthKeys } from '../authkeys.ts';
 import { formatDiagnostics } from '../diagnostics.ts';
 import { readAuthKeysFile, readConfiguration } from '../read.ts';
@@ -30,6 +31,33 @@ describe('keys', () => {
         { index: 3, method: 'md5', key: 'Hello!' },
       ],
     });
+  });
+
+  it('may be of our own method: then the file warns who cannot read us', () => {
+    const text = 'auth 1\n1 hmac-sha256 secret\n2 sha1 old\n';
+    expect(read(text).keys).toEqual({
+      selected: 1,
+      keys: [
+        { index: 1, method: 'hmac-sha256', key: 'secret' },
+        { index: 2, method: 'sha1', key: 'old' },
+      ],
+    });
+    expect(found(text)).toEqual([
+      'warning 0: hmac-sha256 is our own method: only Systole nodes can read what this node sends, Heartbeat 3.0.6 refuses every packet',
+    ]);
+    // Not before it is selected: the new key is on all nodes first.
+    expect(found(text.replace('auth 1', 'auth 2'))).toEqual([]);
+    expect(found('auth 1\n1 hmac-sha256\n')).toEqual(['error 2: key 1 has no key behind hmac-sha256']);
+  });
+
+  it('are the bytes of the file, UTF-8 or not: else they would not match those of a Heartbeat', () => {
+    const bytes = Buffer.concat([
+      Buffer.from('auth 1\n1 sha1 k'),
+      Buffer.of(0xe4, 0xff, 0xc3, 0xa4),
+      Buffer.from('\n'),
+    ]);
+    const key = read(bytes).keys?.keys[0]?.key ?? '';
+    expect([...textToBytes(key)]).toEqual([0x6b, 0xe4, 0xff, 0xc3, 0xa4]);
   });
 
   it('may be repeated: the last one counts', () => {

@@ -1,6 +1,6 @@
 /** How findings look, on a terminal and as JSON. */
 import { expect, it } from 'vitest';
-import { countErrors, type Diagnostic, diagnosticsToJson, formatDiagnostics } from '../diagnostics.ts';
+import { countErrors, type Diagnostic, diagnosticsToJson, formatDiagnostics, lineOf } from '../diagnostics.ts';
 
 const finding: Diagnostic = {
   severity: 'error',
@@ -33,6 +33,10 @@ it('shows the line, a caret and the advice', () => {
    write seconds
 /etc/ha.d/ha.cf: warning: bad \ufffd[31m [HB_CONFIG_VALUE]
 `);
+});
+
+it('names no line in a log when the finding is about the whole file', () => {
+  expect([lineOf(finding), lineOf(whole)]).toEqual(['/etc/ha.d/ha.cf:12', '/etc/ha.d/ha.cf']);
 });
 
 it('colours only when asked', () => {

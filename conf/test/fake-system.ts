@@ -20,6 +20,8 @@ export interface FakeMachine {
   readonly hosts?: Readonly<Record<string, string>>;
   /** Installed fencing types; null when cluster-glue is not installed. */
   readonly stonithTypes?: readonly string[] | null;
+  /** Default true. */
+  readonly bzip2?: boolean;
   readonly ownUid?: number;
 }
 
@@ -59,6 +61,7 @@ export function fakeSystem(machine: FakeMachine): System {
         : machine.stonithTypes.includes(type)
           ? 'known'
           : 'missing',
+    bzip2: () => machine.bzip2 ?? true,
     ownUid: machine.ownUid ?? 0,
   };
 }

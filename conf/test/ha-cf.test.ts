@@ -60,6 +60,7 @@ describe('defaults', () => {
       },
       mediaFailure: 'emergency',
       guardian: 'release',
+      stopFailure: 'reboot',
       stonithTimeoutMs: 60_000,
       resourceTimeoutMs: 60_000,
       notActive: [],
@@ -94,6 +95,7 @@ describe('defaults', () => {
       pacemaker: 'false',
       msgfmt: 'classic',
       memreserve: '6500',
+      stop_failure: 'reboot',
       stonith_timeout: '60',
       resource_timeout: '60',
     });
@@ -146,17 +148,29 @@ describe('order and repetition', () => {
   });
 });
 
+describe('compression', () => {
+  it('by bz2 is refused where the library is missing', () => {
+    const files = { haCf: `${minimal}compression bz2\n`, authkeys: 'auth 1\n1 sha1 secret\n', haresources: '' };
+    const readOn = (bzip2: boolean) =>
+      readConfiguration({
+        configDir: '/etc/ha.d',
+        hostname: 'node1',
+        system: hostWith(files, { ...recordedHost, bzip2 }),
+      });
+    expect(readOn(true).settings).toMatchObject({ compression: { module: 'bz2' }, notActive: [] });
+    expect(readOn(false).settings).toBeNull();
+    expect(readOn(false).diagnostics).toMatchObject([
+      { severity: 'error', message: 'compression bz2 needs the library libbz2.so.1.0, which is not installed' },
+    ]);
+  });
+});
+
 describe('directives without effect yet', () => {
   it('are listed with their place', () => {
     const { notActive, managesResources, stonith, respawn, apiAuth } = settingsOf(
       `${minimal}# serial and ping\n# media are\n# active\nwatchdog /dev/watchdog\nuse_logd on\ncompression bz2\nrespawn hacluster /usr/lib/heartbeat/ipfail -x\napiauth ipfail uid=hacluster,0\nstonith_host * null node1 node2\nstonith_host node9 bogus\ncrm ccm-only\n`,
     );
-    expect(notActive.map(({ directive, place }) => `${place.line} ${directive}`)).toEqual([
-      '8 watchdog',
-      '9 use_logd',
-      '10 compression',
-      '15 crm',
-    ]);
+    expect(notActive.map(({ directive, place }) => `${place.line} ${directive}`)).toEqual(['9 use_logd', '15 crm']);
     expect({ managesResources, stonith, respawn, apiAuth }).toMatchObject({
       managesResources: false,
       stonith: [{ host: '*', type: 'null', parameters: 'node1 node2' }],
@@ -206,9 +220,12 @@ describe('directives without effect yet', () => {
 
 describe("Systole's own directives", () => {
   it('are read', () => {
-    expect(settingsOf(`${minimal}media_failure restart\nguardian off\nresource_timeout 1500ms\n`)).toMatchObject({
+    expect(
+      settingsOf(`${minimal}media_failure restart\nguardian off\nstop_failure hold\nresource_timeout 1500ms\n`),
+    ).toMatchObject({
       mediaFailure: 'restart',
       guardian: 'off',
+      stopFailure: 'hold',
       resourceTimeoutMs: 1_500,
     });
   });
@@ -216,12 +233,18 @@ describe("Systole's own directives", () => {
   it.each([
     'media_failure maybe',
     'guardian on',
+    'stop_failure ignore',
     'resource_timeout 0',
     'resource_timeout 5m',
     'bindaddr eth0',
     'bindaddr 1.2.3',
   ])('refuse %s', (line) => {
     expect(errorsOf(`${minimal}${line}\n`)).toMatchObject([{ code: 'HB_CONFIG_VALUE', line: 5 }]);
+  });
+
+  it('refuse stop_failure fence without a fencing device: the other node would take what still runs', () => {
+    expect(errorsOf(`${minimal}stop_failure fence\n`)).toMatchObject([{ code: 'HB_CONFIG_CONFLICT', line: 5 }]);
+    expect(settingsOf(`${minimal}stop_failure fence\nstonith_host * null node1 node2\n`).stopFailure).toBe('fence');
   });
 });
 

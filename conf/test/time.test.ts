@@ -1,7 +1,7 @@
 /** The time grammar, value by value; each line was tried with Heartbeat 3.0.6. */
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { parseTime } from '../time.ts';
+import { parseExactTime, parseTime } from '../time.ts';
 import { parseBoolean, parseCInteger } from '../values.ts';
 
 it.each([
@@ -58,4 +58,19 @@ it('reads booleans in any case and nothing else', () => {
   expect(['true', 'ON', 'Yes', 'Y', '1'].map(parseBoolean)).toEqual(Array(5).fill(true));
   expect(['false', 'OFF', 'No', 'n', '0'].map(parseBoolean)).toEqual(Array(5).fill(false));
   expect(['t', 'ye', '2', 'enable', 'legacy', ''].map(parseBoolean)).toEqual(Array(6).fill(null));
+});
+
+it.each([
+  ['500us', 0.5],
+  ['1500us', 1.5],
+  ['0.75ms', 0.75],
+  ['.0025', 2.5],
+  ['1.2345ms', 1.235],
+  ['499us', 0],
+  ['5ms', 5],
+  ['99.5ms', 99.5],
+  ['100.5ms', 101],
+  ['2', 2_000],
+])('reads %s of a heartbeat as %d ms', (text, expected) => {
+  expect(parseExactTime(text)).toBe(expected);
 });

@@ -305,6 +305,20 @@ describe('announcement', () => {
     expect(kernel.senders).toBe(0);
   });
 
+  test('what is up can be announced anew, from the first frame on', () => {
+    const { kernel, agent, clock } = setUp();
+    agent.announce(['10.77.0.200']);
+    expect(kernel.frames).toEqual([]);
+    agent.start(['10.77.0.200']);
+    clock.set(ms(4_500));
+    kernel.frames.length = 0;
+    agent.announce(['10.77.0.200']);
+    expect(kernel.frames).toEqual(['request 10.77.0.200 eth0']);
+    clock.set(ms(60_000));
+    expect(kernel.frames.length).toBe(20);
+    expect(kernel.senders).toBe(0);
+  });
+
   test('stop and close end it', () => {
     const { kernel, agent, clock } = setUp();
     agent.start(['10.77.0.200']);

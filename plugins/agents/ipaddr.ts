@@ -142,6 +142,22 @@ export class AddressAgent {
     return this.#run('status', args, (spec) => this.#status(spec));
   }
 
+  /**
+   * Announces an address that is up here once more, from the first frame on: another machine had it as well, and the neighbours may have
+   * believed that one last. Nothing when it is not up.
+   */
+  announce(args: readonly string[]): void {
+    const parsed = parseAddress(args);
+    if (!parsed.ok) return;
+    const links = this.#system.listLinks();
+    const found = findAddress(this.#system.listAddresses(), links, parsed.spec);
+    if (found.kind !== 'here') return;
+    const link = links.find((candidate) => candidate.index === found.places[0]?.linkIndex);
+    if (link === undefined || !announces(link)) return;
+    const tag = `${this.#script}(${this.#script}_${args[0]?.split('/')[0] ?? ''})`;
+    this.#announce(parsed.spec.address, link, (line) => this.#log(tag, line));
+  }
+
   /** Whether frames of an announcement are still to be sent. */
   get announcing(): boolean {
     return this.#announcements.size > 0;

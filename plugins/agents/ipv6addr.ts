@@ -93,6 +93,18 @@ export class Address6Agent {
     return this.#run('status', args, (spec) => (this.#places(spec).length > 0 ? done : { exitCode: 7 }));
   }
 
+  /** Announces an address that is up here once more; as the agent of IPv4 does (ipaddr.ts). */
+  announce(args: readonly string[]): void {
+    const [word = ''] = args;
+    const parsed = parseAddress6(word);
+    if (!parsed.ok) return;
+    const index = this.#places(parsed.spec)[0]?.linkIndex;
+    const link = this.#system.listLinks().find((candidate) => candidate.index === index);
+    if (link === undefined || !announces(link)) return;
+    const log = (line: string): void => this.#options.log?.(`IPv6addr(IPv6addr_${word.split('/')[0]})`, line);
+    this.#announce(parsed.spec.address, link, log);
+  }
+
   /** Ends all announcements; addresses stay as they are. */
   close(): void {
     for (const address of [...this.#announcements.keys()]) this.#endAnnouncement(address);

@@ -6,7 +6,7 @@
  * ```
  *
  * A value may be empty and may hold any character but a blank, `#` and `::`; those are written as in a URL: `%20`, `%23`, `%3A%3A` (and a
- * percent sign as `%25`). Heartbeat's own form `OCF::TYPE::INSTANCE` is a script of resource.d, with its parameters in a file.
+ * percent sign as `%25`). Heartbeat's own form `OCF::TYPE::INSTANCE` is in ocf-instance.ts.
  */
 import { createHash } from 'node:crypto';
 import type { ResourceSpec } from '../../conf/settings.ts';

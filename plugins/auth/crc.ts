@@ -10,5 +10,7 @@ export const plugin = {
   name: 'crc',
   apiVersion: 1,
   needsKey: false,
+  own: false,
+  digits: [1, 8],
   prepare: () => (bytes, start, end) => crc32(bytes, start, end).toString(16),
 } satisfies AuthMethod;

@@ -8,11 +8,11 @@
 import { hash } from 'node:crypto';
 import type { Digester } from './method.ts';
 
-/** Block size of MD5 and SHA-1 [bytes]: a longer key is hashed first. */
+/** Block size of MD5, SHA-1 and SHA-256 [bytes]: a longer key is hashed first. */
 const blockBytes = 64;
 
 /** Prepares HMAC with one key. The digester keeps one buffer of its own and is not re-entrant (it never yields). */
-export function prepareHmac(algorithm: 'md5' | 'sha1', key: Uint8Array): Digester {
+export function prepareHmac(algorithm: 'md5' | 'sha1' | 'sha256', key: Uint8Array): Digester {
   const block = Buffer.alloc(blockBytes);
   block.set(key.length > blockBytes ? hash(algorithm, key, 'buffer') : key);
   const innerPad = Buffer.from(block.map((byte) => byte ^ 0x36));

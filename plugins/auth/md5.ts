@@ -7,5 +7,7 @@ export const plugin = {
   name: 'md5',
   apiVersion: 1,
   needsKey: true,
+  own: false,
+  digits: [32, 32],
   prepare: (key) => prepareHmac('md5', key),
 } satisfies AuthMethod;

@@ -7,5 +7,7 @@ export const plugin = {
   name: 'sha1',
   apiVersion: 1,
   needsKey: true,
+  own: false,
+  digits: [40, 40],
   prepare: (key) => prepareHmac('sha1', key),
 } satisfies AuthMethod;

@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClientError } from '../../runtime/errors.ts';
 import { type Field, type FieldList, field, getString } from '../../runtime/message/message.ts';
-import { Connection, type NodeFacts } from './connection.ts';
+import { Connection, type NodeFacts, timedOut } from './connection.ts';
 import {
   type ClientEvent,
   type ClusterMessage,
@@ -78,6 +78,7 @@ export class Client implements AsyncDisposable {
   readonly #stream = new Stream<ClientEvent>();
   readonly #closing = new AbortController();
   #connection: Connection | null = null;
+  #lastStatusQuestion: Promise<unknown> = Promise.resolve();
   #facts: NodeFacts = { node: '', deadtimeMs: 0, keepaliveMs: 0, version: '' };
 
   /** Use {@link connect}. */
@@ -106,13 +107,14 @@ export class Client implements AsyncDisposable {
 
   /** Everything that happens from now on. Any number of loops may read; each gets all of it. It ends with {@link close}. */
   events(): AsyncGenerator<ClientEvent, void> {
-    return this.#stream.read();
+    return this.#stream.read((event) => event);
   }
 
   /** Cluster messages from now on: of one type, or all. */
-  async *messages(type?: string): AsyncGenerator<ClusterMessage, void> {
-    for await (const event of this.events())
-      if (event.type === 'message' && (type === undefined || event.message.type === type)) yield event.message;
+  messages(type?: string): AsyncGenerator<ClusterMessage, void> {
+    return this.#stream.read((event) =>
+      event.type === 'message' && (type === undefined || event.message.type === type) ? event.message : null,
+    );
   }
 
   /** All nodes in the order of ha.cf, ping nodes included. */
@@ -147,12 +149,12 @@ export class Client implements AsyncDisposable {
     return (frame === undefined ? undefined : getString(frame, 'pvalue')) ?? null;
   }
 
-  /** Whether a client of that name is signed on at a node. */
-  async isOnline(node: string, client: string): Promise<boolean> {
-    const isAnswer = (frame: FieldList): boolean =>
-      getString(frame, 't') === 'respond-cstatus' && getString(frame, 'cn') === client;
-    const [frame] = await this.#ask('clientstatus', [field('node', node), field('cn', client)], isAnswer);
-    return frame !== undefined && getString(frame, 'cs') === 'online';
+  /** Whether a client of that name is signed on at a node. Rejects for an unknown node, and when that node does not answer in time. */
+  isOnline(node: string, client: string): Promise<boolean> {
+    // One such question after the other: an answer of our own node does not say to which of several it belongs.
+    const asked = this.#lastStatusQuestion.then(() => this.#askStatus(node, client));
+    this.#lastStatusQuestion = asked.catch(() => undefined);
+    return asked;
   }
 
   /**
@@ -191,6 +193,16 @@ export class Client implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
     return Promise.resolve();
+  }
+
+  async #askStatus(node: string, client: string): Promise<boolean> {
+    // Another node answers with a message of its own, however many questions of ours it gets.
+    const isAnswer = (frame: FieldList): boolean =>
+      getString(frame, 't') === 'respond-cstatus' &&
+      getString(frame, 'cn') === client &&
+      getString(frame, 'src') === node.toLowerCase();
+    const [frame] = await this.#ask('clientstatus', [field('node', node), field('cn', client)], isAnswer);
+    return frame !== undefined && getString(frame, 'cs') === 'online';
   }
 
   async #open(untilMs: number): Promise<void> {
@@ -258,11 +270,13 @@ export class Client implements AsyncDisposable {
 }
 
 /**
- * Whether trying again may help: the daemon is not there yet, it ended while we signed on, or it has not noticed yet that our last
- * connection is gone.
+ * Whether trying again may help: the daemon is not there yet, it ended or was too busy while we signed on, or it has not noticed yet that our
+ * last connection is gone.
  */
 function isPassing(error: unknown): boolean {
   if (!(error instanceof ClientError)) return false;
-  if (error.code === 'HB_CLIENT_GONE') return error.details.reason !== 'EACCES';
-  return error.details.reason === 'duplicate add request';
+  const { reason } = error.details;
+  return error.code === 'HB_CLIENT_GONE'
+    ? reason !== 'EACCES'
+    : reason === 'duplicate add request' || reason === timedOut;
 }

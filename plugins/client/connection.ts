@@ -30,8 +30,17 @@ export interface ConnectionOptions {
   onEnd(): void;
 }
 
+/** `details.reason` of a request that got no answer in time. */
+export const timedOut = 'timeout';
+
+/** How long the daemon has to close a connection that we have signed off [ms]; a hung one must not keep our process. */
+const farewellMs = 1_000;
+
 interface Pending {
-  readonly isAnswer: (frame: FieldList) => boolean;
+  /** Its `reqtype`, which the answer repeats. */
+  readonly type: string;
+  /** For a question whose answer is an ordinary message. */
+  readonly isAnswer: ((frame: FieldList) => boolean) | null;
   readonly frames: FieldList[];
   readonly timer: NodeJS.Timeout;
   resolve(frames: readonly FieldList[]): void;
@@ -92,8 +101,12 @@ export class Connection {
    *
    * Rejects with ClientError HB_CLIENT_REQUEST when it is refused or nothing comes in time, HB_CLIENT_GONE when the connection ends.
    */
-  async request(type: string, data: readonly Field[] = [], isAnswer = isResponse): Promise<readonly FieldList[]> {
-    const frames = await this.#ask([...this.#envelope(type), ...data], isAnswer);
+  async request(
+    type: string,
+    data: readonly Field[] = [],
+    isAnswer: ((frame: FieldList) => boolean) | null = null,
+  ): Promise<readonly FieldList[]> {
+    const frames = await this.#ask(type, data, isAnswer);
     const last = frames.at(-1);
     if (last !== undefined && getString(last, 'result') === 'badreq') throw refusedRequest(type, last);
     return frames;
@@ -109,19 +122,21 @@ export class Connection {
   close(): void {
     if (this.#ended) return;
     this.#socket.end(encodeFrame(this.#envelope('signoff'), 'classic'));
+    const timer = setTimeout(() => this.#socket.destroy(), farewellMs);
+    this.#socket.once('close', () => clearTimeout(timer));
     this.#fail();
   }
 
   async #signOn(): Promise<NodeFacts> {
     const ids = [field('uid', String(process.geteuid?.() ?? 0)), field('gid', String(process.getegid?.() ?? 0))];
-    const [answer] = await this.#ask([...this.#envelope('signon'), ...ids], isResponse);
+    const [answer] = await this.#ask('signon', ids, null);
     const node = answer === undefined ? undefined : getString(answer, 'node');
     if (answer === undefined || node === undefined || getString(answer, 'result') !== 'OK') {
       const reason = (answer === undefined ? undefined : getString(answer, 'info')) ?? 'no reason given';
       const who = this.#options.name ?? 'a casual client';
       throw new ClientError(
         'HB_CLIENT_REFUSED',
-        `the node does not let ${who} sign on: ${reason}: see apiauth in ha.cf`,
+        `the node does not let ${who} sign on: ${reason}${this.#hint(reason)}`,
         {
           path: this.#options.path,
           reason,
@@ -137,6 +152,21 @@ export class Connection {
     };
   }
 
+  /** What to do about a refusal, where something can be done. */
+  #hint(reason: string): string {
+    const entry = `apiauth ${this.#options.name ?? 'anon'} uid=${process.geteuid?.() ?? 0}`;
+    switch (reason) {
+      case 'no default client auth':
+      case 'apiauth anon missing':
+      case 'client failed authorization':
+        return `: ha.cf must let it in, for example by \`${entry}\`, on every node, from its next start on`;
+      case 'duplicate add request':
+        return ': another program of this node uses that name';
+      default:
+        return '';
+    }
+  }
+
   #envelope(type: string): FieldList {
     return [
       field('t', 'hbapi-req'),
@@ -147,34 +177,33 @@ export class Connection {
     ];
   }
 
-  #ask(fields: FieldList, isAnswer: (frame: FieldList) => boolean): Promise<readonly FieldList[]> {
-    if (this.#ended) return Promise.reject(gone(this.#options.path));
+  #ask(type: string, data: FieldList, isAnswer: Pending['isAnswer']): Promise<readonly FieldList[]> {
+    const { path, requestMs } = this.#options;
+    if (this.#ended) return Promise.reject(gone(path));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#pending.splice(this.#pending.indexOf(pending), 1);
-        reject(
-          new ClientError('HB_CLIENT_REQUEST', `no answer to ${getString(fields, 'reqtype')} in time`, {
-            path: this.#options.path,
-            reason: 'timeout',
-          }),
-        );
-      }, this.#options.requestMs);
-      const pending: Pending = { isAnswer, frames: [], timer, resolve, reject };
+        // A late answer finds its place still there, so that it is not taken for that of a later request. One that another node gives may
+        // never come.
+        if (isAnswer !== null) this.#pending.splice(this.#pending.indexOf(pending), 1);
+        reject(new ClientError('HB_CLIENT_REQUEST', `no answer to ${type} in time`, { path, reason: timedOut }));
+      }, requestMs);
+      const pending: Pending = { type, isAnswer, frames: [], timer, resolve, reject };
       this.#pending.push(pending);
-      this.#socket.write(encodeFrame(fields, 'classic'));
+      this.#socket.write(encodeFrame([...this.#envelope(type), ...data], 'classic'));
     });
   }
 
   #onFrame(frame: FieldList): void {
-    const [pending] = this.#pending;
-    // A refusal answers any request, also one whose answer would come from another node.
-    if (pending === undefined || !(pending.isAnswer(frame) || isResponse(frame))) {
-      if (!isResponse(frame)) this.#options.onFrame(frame);
+    const type = isResponse(frame) ? (getString(frame, 'reqtype') ?? '') : null;
+    // A response answers any question of its type, also one whose answer would come from another node: then it is a refusal.
+    const pending = this.#pending.find((one) => (type === null ? one.isAnswer?.(frame) === true : one.type === type));
+    if (pending === undefined) {
+      if (type === null) this.#options.onFrame(frame);
       return;
     }
     pending.frames.push(frame);
     if (getString(frame, 'result') === 'ok/more') return;
-    this.#pending.shift();
+    this.#pending.splice(this.#pending.indexOf(pending), 1);
     clearTimeout(pending.timer);
     pending.resolve(pending.frames);
   }

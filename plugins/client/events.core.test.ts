@@ -50,12 +50,14 @@ describe('a delivered frame', () => {
   });
 });
 
+const same = (event: number): number => event;
+
 describe('a stream', () => {
   it('gives every reader everything since it began to read', async () => {
     const stream = new Stream<number>();
-    const first = stream.read();
+    const first = stream.read(same);
     stream.publish(1);
-    const second = stream.read();
+    const second = stream.read(same);
     stream.publish(2);
     stream.end();
     expect(await Array.fromAsync(first)).toEqual([1, 2]);
@@ -64,16 +66,47 @@ describe('a stream', () => {
 
   it('wakes a reader that waits', async () => {
     const stream = new Stream<number>();
-    const next = stream.read().next();
+    const next = stream.read(same).next();
     stream.publish(1);
     expect(await next).toEqual({ value: 1, done: false });
   });
 
   it('drops the oldest for a reader that does not read, and counts them', () => {
     const stream = new Stream<number>();
-    const reader = stream.read();
+    const reader = stream.read(same);
     for (let event = 0; event < 10_005; event++) stream.publish(event);
     expect(stream.dropped).toBe(5);
     return expect(reader.next()).resolves.toEqual({ value: 5, done: false });
+  });
+
+  it('answers questions in the order in which they were asked, and all of them at the end', async () => {
+    const stream = new Stream<number>();
+    const reader = stream.read(same);
+    const answers = [reader.next(), reader.next(), reader.next()];
+    stream.publish(1);
+    stream.publish(2);
+    stream.end();
+    expect(await Promise.all(answers)).toEqual([
+      { value: 1, done: false },
+      { value: 2, done: false },
+      { value: undefined, done: true },
+    ]);
+  });
+
+  it('forgets a reader that leaves, also one that never began', async () => {
+    const stream = new Stream<number>();
+    await stream.read(same).return();
+    const other = stream.read(same);
+    stream.publish(1);
+    for await (const _event of other) break;
+    expect(stream.readers).toBe(0);
+  });
+
+  it('gives a reader what it picks', async () => {
+    const stream = new Stream<number>();
+    const even = stream.read((event) => (event % 2 === 0 ? String(event) : null));
+    for (const event of [1, 2, 3, 4]) stream.publish(event);
+    stream.end();
+    expect(await Array.fromAsync(even)).toEqual(['2', '4']);
   });
 });

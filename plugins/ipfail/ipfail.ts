@@ -16,6 +16,8 @@ export interface IpfailProtocol extends Protocol {
   readonly init: {
     /** The node's client socket. */
     readonly socketPath: string;
+    /** The line of ha.cf that we stand for. @field user the one that it names, where there is no such user; else null */
+    readonly line: { readonly command: string; readonly user: string | null };
     readonly log: LogTarget;
   };
   readonly cast: never;
@@ -38,6 +40,9 @@ const no = new Set(['false', 'off', 'no', 'n', '0']);
 export default defineActor<IpfailProtocol, ShellState>({
   start(ctx, init) {
     const log = openLog({ ...init.log, ident: 'ipfail' }, openSyslog);
+    const { command, user } = init.line;
+    const why = user === null ? 'is not installed' : `cannot run: there is no user ${user}`;
+    log.write('info', `"${command}" ${why}: ours takes its place`);
     log.write('debug', `PID=${process.pid}`);
     log.write('debug', 'Signing in with heartbeat');
     // Communication may take its time to come up: we run until then, and after.

@@ -55,7 +55,9 @@ export const plugin = defineMedium({
         logOpened: (line) =>
           line(
             'info',
-            `UDP multicast heartbeat started for group ${group} port ${port} interface ${device} (ttl=${ttl} loop=${loop ? 1 : 0})`,
+            family === 4
+              ? `UDP multicast heartbeat started for group ${group} port ${port} interface ${device} (ttl=${ttl} loop=${loop ? 1 : 0})`
+              : `UDP multicast heartbeat started for [${group}]:${port} on interface ${device} (hops=${ttl} loop=${loop ? 1 : 0})`,
           ),
       },
       handlers,

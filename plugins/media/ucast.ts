@@ -27,15 +27,22 @@ async function resolvePeer(spec: UcastSpec, family: 4 | 6): Promise<string> {
   }
 }
 
-/** The seven lines that Heartbeat 3.0.6 logs while it opens a ucast link. */
+/** What Heartbeat 3.0.6 logs while it opens a ucast link (seven lines) or a ucast6 link (four). */
 function logOpened(log: MediumLog, { kind, device, port }: UcastSpec, peer: string): void {
-  log('info', `${kind}: write socket priority set to IPTOS_LOWDELAY on ${device}`);
-  log('info', `${kind}: bound send socket to device: ${device}`);
-  log('info', `${kind}: set SO_REUSEPORT(w)`);
-  log('info', `${kind}: set SO_REUSEADDR`);
-  log('info', `${kind}: bound receive socket to device: ${device}`);
-  log('info', `${kind}: set SO_REUSEPORT`);
-  log('info', `${kind}: started on port ${port} interface ${device} to ${peer}`);
+  const info = (text: string): void => log('info', `${kind}: ${text}`);
+  if (kind === 'ucast') info(`write socket priority set to IPTOS_LOWDELAY on ${device}`);
+  info(`bound send socket to device: ${device}`);
+  if (kind === 'ucast') {
+    info('set SO_REUSEPORT(w)');
+    info('set SO_REUSEADDR');
+  }
+  info(`bound receive socket to device: ${device}`);
+  info('set SO_REUSEPORT');
+  info(
+    kind === 'ucast'
+      ? `started on port ${port} interface ${device} to ${peer}`
+      : `heartbeat started for [${peer}]:${port} on interface ${device}`,
+  );
 }
 
 export const plugin = defineMedium({

@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import * as v from 'valibot';
 import { pidFilePath, socketPathProblem } from './directories.ts';
+import { processExists } from './process.ts';
 
 const reply = v.object({
   id: v.optional(v.number()),
@@ -22,6 +23,8 @@ export type AdminAnswer =
   | { readonly kind: 'refused'; readonly code: string; readonly message: string }
   | { readonly kind: 'not-running' }
   | { readonly kind: 'not-permitted' }
+  /** The daemon was there, and the connection ended without an answer: it was killed, or has given up. */
+  | { readonly kind: 'lost' }
   | { readonly kind: 'no-answer'; readonly deadlineMs: number };
 
 /** @param what the operator wanted: `stop` */
@@ -35,6 +38,26 @@ export function hung(runDir: string, deadlineMs: number): string {
   return `the daemon holds its socket but has not answered within ${deadlineMs / 1000} s: it hangs, or the machine is overloaded; ${
     pid === null ? 'kill -9' : `kill -9 ${pid}`
   } ends it, and its guardian then releases what it holds`;
+}
+
+/** The connection ended without an answer. */
+export const lostConnection =
+  'the connection to the daemon ended before it answered: it was killed, or has given up (its log tells)';
+
+/** The daemon of this run directory by its pid file; null when there is none, or when that process is gone. */
+export function runningPid(runDir: string): number | null {
+  const pid = readPid(pidFilePath(runDir));
+  // A pid that another program has got meanwhile is none of ours.
+  return pid !== null && processExists(pid) && commandLine(pid).includes('heartbeatd') ? pid : null;
+}
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    // It has ended meanwhile.
+    return '';
+  }
 }
 
 function readPid(path: string): number | null {
@@ -60,6 +83,7 @@ function forEachLine(socket: Socket, onLine: (line: string) => void): void {
 function connectionFailure(error: NodeJS.ErrnoException): AdminAnswer {
   if (error.code === 'EACCES' || error.code === 'EPERM') return { kind: 'not-permitted' };
   // No socket file, or one that a dead daemon left behind.
+  if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return { kind: 'lost' };
   if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED' || error.code === 'ENOTDIR')
     return { kind: 'not-running' };
   return { kind: 'refused', code: error.code ?? 'ERROR', message: error.message };
@@ -87,7 +111,7 @@ export function adminRequest(
     };
     const timer = setTimeout(() => finish({ kind: 'no-answer', deadlineMs }), deadlineMs);
     socket.once('error', (error: NodeJS.ErrnoException) => finish(connectionFailure(error)));
-    socket.once('close', () => finish({ kind: 'not-running' }));
+    socket.once('close', () => finish({ kind: 'lost' }));
     socket.once('connect', () => socket.write(`${JSON.stringify({ id: 1, method, params })}\n`));
     forEachLine(socket, (line) => finish(readReply(line)));
   });

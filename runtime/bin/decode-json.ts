@@ -5,12 +5,19 @@ import type { DecodedPacket } from './decode.ts';
 type Json = null | number | string | readonly Json[] | { readonly [name: string]: Json };
 
 /**
- * One packet as JSON. Numbers that are hex on the wire (`seq`, `generation`) are numbers here, what is missing is
- * null. A datagram that is no message gives `error` instead, beside its time and addresses.
+ * One packet as JSON. Numbers that are hex on the wire (`seq`, `generation`) are numbers here, what is missing is null. `accepted` says whether
+ * a node that has heard the capture from its beginning would take it, `reason` and `why` why not, `lost` how many numbers of its sender
+ * before it were not heard. A packet that is no message has `error` in place of all about the message. What comes from a serial line has no
+ * time and no addresses, but `offset`, its place in the recording.
  */
-export function jsonLine({ timeS, source, destination, result }: DecodedPacket): string {
-  const where = { ts: Math.round(timeS * 1e6) / 1e6, src: source, dst: destination };
-  if (!result.ok) return JSON.stringify({ ...where, error: `${result.reason} (byte ${result.atByte})` });
+export function jsonLine({ at, result, verdict }: DecodedPacket): string {
+  const where =
+    at.kind === 'capture'
+      ? { ts: Math.round(at.timeS * 1e6) / 1e6, src: at.source, dst: at.destination }
+      : { ts: null, src: null, dst: null, offset: at.offset };
+  const { refused, lost } = verdict;
+  const judged = { accepted: refused === null, reason: refused?.reason ?? null, why: refused?.why ?? null, lost };
+  if (!result.ok) return JSON.stringify({ ...where, ...judged, error: `${result.reason} (byte ${result.atByte})` });
   const { fields, format, auth, authIndex } = result;
   return JSON.stringify({
     ...where,
@@ -21,6 +28,7 @@ export function jsonLine({ timeS, source, destination, result }: DecodedPacket):
     generation: getHex(fields, 'hg') ?? null,
     auth,
     authIndex,
+    ...judged,
     fields: fieldsToJson(fields),
   });
 }

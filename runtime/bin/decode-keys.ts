@@ -5,6 +5,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { AuthKey, AuthKeys } from '../../conf/settings.ts';
+import { authMethods, findAuthMethod } from '../../plugins/auth/index.ts';
 import { authSlotCount } from '../message/limits.ts';
 import { bytesToText } from '../message/text.ts';
 
@@ -38,10 +39,11 @@ export function parseKeys(text: string): KeysFile {
     const problem = (what: string): KeysFile => ({ ok: false, problem: `line ${index + 1}: ${what}` });
     if (!/^\d+$/.test(slotText) || slot >= authSlotCount)
       return problem('a key line starts with a number from 0 to 15');
-    if (method === 'crc') slots.set(slot, { index: slot, method, key: '' });
-    else if (method !== 'md5' && method !== 'sha1') return problem('the method must be crc, md5 or sha1');
-    else if (key === '') return problem(`method ${method} needs a key`);
-    else slots.set(slot, { index: slot, method, key });
+    const known = findAuthMethod(method ?? '');
+    if (known === undefined) return problem(`the method must be one of ${Object.keys(authMethods).join(', ')}`);
+    if (!known.needsKey) slots.set(slot, { index: slot, method: known.name, key: '' });
+    else if (key === '') return problem(`method ${known.name} needs a key`);
+    else slots.set(slot, { index: slot, method: known.name, key });
   }
   const selected = Math.min(...slots.keys());
   if (!Number.isFinite(selected)) return { ok: false, problem: 'there is no key in it' };

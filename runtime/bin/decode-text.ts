@@ -1,8 +1,7 @@
 /** The text of `systole decode`: one aligned line a packet. */
-import type { AuthKeys } from '../../conf/settings.ts';
-import type { DecodeResult } from '../message/datagram.ts';
 import { type Field, type FieldList, getHex, getString } from '../message/message.ts';
 import type { DecodedPacket } from './decode.ts';
+import type { Verdict } from './decode-verdict.ts';
 
 /** Fields with a column of their own, and the envelope's that say the same in every packet. */
 const notListed: ReadonlySet<string> = new Set([
@@ -21,14 +20,12 @@ const notListed: ReadonlySet<string> = new Set([
 /** Longest value shown whole [characters]. */
 const maxValueLength = 64;
 
-type Message = Extract<DecodeResult, { ok: true }>;
-
 /**
- * Lines of the packets: time (UTC), source → destination, format, type, node, `seq` and `gen` in decimal, verdict
- * with the key's number, own fields, and why a node would not accept it.
+ * Lines of the packets: time (UTC; of a serial line the place in the recording), source → destination, format, type, node, `seq` and `gen` in
+ * decimal, verdict with the key's number, own fields, and why a node would not accept it.
  */
-export function textLines(packets: readonly DecodedPacket[], keys: AuthKeys | null): string[] {
-  const rows = packets.map((packet) => cells(packet, keys));
+export function textLines(packets: readonly DecodedPacket[]): string[] {
+  const rows = packets.map(cells);
   const widths = [0, 1, 2, 3, 4, 5, 6, 7].map((column) =>
     rows.reduce((widest, { columns }) => Math.max(widest, columns[column]?.length ?? 0), 0),
   );
@@ -42,11 +39,11 @@ interface Row {
   readonly rest: string;
 }
 
-function cells({ timeS, source, destination, result }: DecodedPacket, keys: AuthKeys | null): Row {
-  const place = [timeText(timeS), `${source} → ${destination}`];
+function cells({ at, result, verdict }: DecodedPacket): Row {
+  const place =
+    at.kind === 'capture' ? [timeText(at.timeS), `${at.source} → ${at.destination}`] : [`byte ${at.offset}`, 'serial'];
   if (!result.ok) return { columns: place, rest: `error: ${result.reason} (byte ${result.atByte})` };
   const { fields, format, auth, authIndex } = result;
-  const why = whyNotAccepted(result, keys);
   const columns = [
     ...place,
     format,
@@ -57,32 +54,18 @@ function cells({ timeS, source, destination, result }: DecodedPacket, keys: Auth
     authIndex === null ? auth : `${auth}(${authIndex})`,
   ];
   const listed = fieldsText(fields.filter(([name]) => !notListed.has(name)));
-  return { columns, rest: why === null ? listed : `${listed}  [not accepted: ${why}]`.trimStart() };
+  return { columns, rest: [listed, ...remarks(verdict)].filter((part) => part !== '').join('  ') };
 }
 
-/**
- * Why a node with these keys would drop the message; null when it would accept it, or without keys when only the
- * signature is in doubt.
- */
-export function whyNotAccepted({ auth, authIndex, fields }: Message, keys: AuthKeys | null): string | null {
-  const method = keys?.keys.find(({ index }) => index === authIndex)?.method;
-  switch (auth) {
-    case 'none':
-      return 'it has no signature';
-    case 'bad':
-      return authIndex === null
-        ? 'its signature cannot be read'
-        : `its signature does not fit key ${authIndex} (${method ?? 'crc'})`;
-    case 'unknown-key':
-      if (keys !== null) return `key ${authIndex ?? '-'} is not in authkeys`;
-      break;
-    case 'ok':
-      break;
-  }
-  for (const name of ['t', 'src', 'ts']) if (getString(fields, name) === undefined) return `it has no field ${name}`;
-  const type = getString(fields, 't') ?? '';
-  if (getString(fields, 'seq') === undefined && !type.startsWith('NS_')) return 'it has no field seq';
-  return null;
+function remarks({ refused, lost }: Verdict): string[] {
+  if (refused !== null)
+    return [`[${refused.reason === 'copy' ? 'a copy' : 'not accepted'}: ${printableWhy(refused.why)}]`];
+  return lost > 0 ? [`[${lost} before it not heard]`] : [];
+}
+
+/** A reason may name a node, whose name comes from the wire. */
+function printableWhy(why: string): string {
+  return why.replace(/[^ -~]/g, '?');
 }
 
 function timeText(timeS: number): string {

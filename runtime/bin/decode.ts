@@ -3,16 +3,18 @@
  *
  * Shown are UDP datagrams to the heartbeat port (`--port`, else 694) and to every port on which the capture has at
  * least one valid message, and ICMP echoes whose payload starts as a message; everything else (mDNS, neighbour
- * discovery, ordinary pings) is left out.
+ * discovery, ordinary pings) is left out. A file that is no capture is taken for a recording of a serial line, when it looks like one.
  */
 import { readFile } from 'node:fs/promises';
 import type { AuthKeys } from '../../conf/settings.ts';
 import { type Datagram, Dissector } from '../dissect.ts';
 import { type DecodeResult, decodeDatagram } from '../message/datagram.ts';
-import { readCapture } from '../pcap.ts';
+import { looksLikeCapture, readCapture } from '../pcap.ts';
 import { jsonLine } from './decode-json.ts';
 import { readKeysFile } from './decode-keys.ts';
-import { textLines, whyNotAccepted } from './decode-text.ts';
+import { readSerial, type SerialRecording } from './decode-serial.ts';
+import { textLines } from './decode-text.ts';
+import { Listener, type Verdict } from './decode-verdict.ts';
 import { type ExitCode, exitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
 
@@ -24,21 +26,33 @@ export interface DecodeOptions {
    */
   readonly authkeysFile: string | null;
   readonly json: boolean;
-  /** The heartbeat port; null is 694. */
+  /** The heartbeat port: messages to other ones are then `wrong-port`. Null is 694, and no message is to a wrong port. */
   readonly port: number | null;
 }
 
 /** ha.cf `udpport`, and IANA's `ha-cluster`. */
 const defaultPort = 694;
 
-/** One datagram that counts, decoded. */
+/** Where a packet was found. */
+type Place =
+  | {
+      readonly kind: 'capture';
+      /** [s since 1970] */
+      readonly timeS: number;
+      /** `ip:port`; `ip` for an echo. */
+      readonly source: string;
+      readonly destination: string;
+      /** Null for an echo. */
+      readonly port: number | null;
+    }
+  /** [bytes from the start of the recording] */
+  | { readonly kind: 'serial'; readonly offset: number };
+
+/** One packet that counts, decoded and judged. */
 export interface DecodedPacket {
-  /** [s since 1970] */
-  readonly timeS: number;
-  /** `ip:port`; `ip` for an echo. */
-  readonly source: string;
-  readonly destination: string;
+  readonly at: Place;
   readonly result: DecodeResult;
+  readonly verdict: Verdict;
 }
 
 /**
@@ -61,9 +75,15 @@ export async function runDecode(options: DecodeOptions, io: Io): Promise<ExitCod
   const file = await readWhole(options.file);
   if (typeof file === 'string') return fail(options.file, file);
 
-  const { datagrams, remarks, damaged } = collect(file);
-  const packets = decodeAll(datagrams, keys, options.port ?? defaultPort);
-  print(options.json ? packets.map(jsonLine) : textLines(packets, keys), io);
+  const serial = looksLikeCapture(file) ? null : readSerial(file);
+  const { found, remarks, damaged } =
+    serial === null ? fromCapture(file, keys, options.port ?? defaultPort) : fromSerial(serial, keys);
+  const listener = new Listener(keys, options.port);
+  const packets = found.map(({ at, result }): DecodedPacket => {
+    const port = at.kind === 'capture' ? at.port : null;
+    return { at, result, verdict: listener.next(result, port) };
+  });
+  print(options.json ? packets.map(jsonLine) : textLines(packets), io);
   for (const remark of remarks) fail(options.file, remark);
   if (!options.json) summarize(packets, keys, io);
   if (packets.length === 0) return fail(options.file, 'no heartbeat packet in it (another port? see --port)');
@@ -79,6 +99,28 @@ async function readWhole(path: string): Promise<Uint8Array | string> {
   }
 }
 
+type Found = Omit<DecodedPacket, 'verdict'>;
+
+interface Findings {
+  readonly found: readonly Found[];
+  readonly remarks: readonly string[];
+  /** True when the file could not be read to its end. */
+  readonly damaged: boolean;
+}
+
+function fromSerial({ messages, skippedBytes }: SerialRecording, keys: AuthKeys | null): Findings {
+  const found = messages.map(
+    ({ offset, bytes }): Found => ({ at: { kind: 'serial', offset }, result: decodeDatagram(bytes, keys) }),
+  );
+  const remarks = skippedBytes === 0 ? [] : [`${count(skippedBytes, 'byte')} of the line belong to no whole message`];
+  return { found, remarks, damaged: false };
+}
+
+function fromCapture(file: Uint8Array, keys: AuthKeys | null, port: number): Findings {
+  const { datagrams, remarks, damaged } = collect(file);
+  return { found: decodeAll(datagrams, keys, port), remarks, damaged };
+}
+
 interface TimedDatagram {
   readonly timeS: number;
   readonly datagram: Datagram;
@@ -87,7 +129,6 @@ interface TimedDatagram {
 interface Collected {
   readonly datagrams: readonly TimedDatagram[];
   readonly remarks: readonly string[];
-  /** True when the file could not be read to its end. */
   readonly damaged: boolean;
 }
 
@@ -112,7 +153,7 @@ function collect(file: Uint8Array): Collected {
 }
 
 /** Decodes the datagrams that count, in the order of the capture. */
-function decodeAll(datagrams: readonly TimedDatagram[], keys: AuthKeys | null, port: number): readonly DecodedPacket[] {
+function decodeAll(datagrams: readonly TimedDatagram[], keys: AuthKeys | null, port: number): readonly Found[] {
   const decoded = datagrams
     .filter(({ datagram }) => datagram.kind === 'udp' || startsAsMessage(datagram.payload))
     .map(({ timeS, datagram }) => ({ timeS, datagram, result: decodeOne(datagram, keys) }));
@@ -121,9 +162,13 @@ function decodeAll(datagrams: readonly TimedDatagram[], keys: AuthKeys | null, p
   return decoded
     .filter(({ datagram }) => datagram.kind !== 'udp' || ports.has(datagram.destinationPort))
     .map(({ timeS, datagram, result }) => ({
-      timeS,
-      source: endpoint(datagram, datagram.source, datagram.sourcePort),
-      destination: endpoint(datagram, datagram.destination, datagram.destinationPort),
+      at: {
+        kind: 'capture',
+        timeS,
+        source: endpoint(datagram, datagram.source, datagram.sourcePort),
+        destination: endpoint(datagram, datagram.destination, datagram.destinationPort),
+        port: datagram.kind === 'udp' ? datagram.destinationPort : null,
+      },
       result,
     }));
 }
@@ -151,11 +196,13 @@ function print(lines: readonly string[], io: Io): void {
 
 function summarize(packets: readonly DecodedPacket[], keys: AuthKeys | null, io: Io): void {
   const broken = packets.filter(({ result }) => !result.ok).length;
-  const refused = packets.filter(({ result }) => result.ok && whyNotAccepted(result, keys) !== null).length;
+  const copies = packets.filter(({ verdict }) => verdict.refused?.reason === 'copy').length;
+  const refused = packets.filter(({ verdict }) => verdict.refused !== null).length - broken - copies;
   if (keys === null && packets.length > 0) io.err('signatures are not checked: give --authkeys FILE\n');
   if (broken > 0)
     io.err(`${count(broken, 'datagram')} of ${packets.length} to the heartbeat port: no heartbeat message\n`);
   if (refused > 0) io.err(`${count(refused, 'message')} of ${packets.length}: a node would not accept\n`);
+  if (copies > 0) io.err(`${count(copies, 'message')} of ${packets.length}: heard before\n`);
 }
 
 function count(number: number, noun: string): string {

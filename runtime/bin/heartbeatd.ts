@@ -8,6 +8,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Mcp, type McpEnd } from '../../actors/mcp.ts';
+import { currentNodes, type NodeCache, readNodeCache } from '../../actors/node-cache.ts';
 import { type NodeIdentity, takeIdentity } from '../../actors/node-files.ts';
 import { nodeTree, realtimePriority } from '../../actors/tree.ts';
 import { formatDiagnostics } from '../../conf/diagnostics.ts';
@@ -20,11 +21,11 @@ import { type Log, openLog } from '../log.ts';
 import { exitAtOnce } from '../sys/libc.ts';
 import { setRealtime } from '../sys/realtime.ts';
 import { openSyslog } from '../sys/syslog.ts';
-import { ms } from '../units.ts';
+import { ms, type NodeName } from '../units.ts';
 import { dropEmptyLastWords, failed, notice, ready } from './daemon/channel.ts';
 import { useDirectories } from './daemon/directories.ts';
 import { takeLocks } from './daemon/locks.ts';
-import { logConfiguration, logProblems, logTarget, notActiveLines } from './daemon/log-target.ts';
+import { logConfiguration, logProblems, logTarget, notActiveLines, shareLogFiles } from './daemon/log-target.ts';
 import { probeMedia } from './daemon/probe-media.ts';
 import { reloadFrom } from './daemon/reload.ts';
 import { directoryFailure, StartFailure } from './daemon/start-failure.ts';
@@ -88,6 +89,7 @@ async function run(options: Options): Promise<void> {
   const { settings, keys, configuration } = configured(options);
   useDirectories(options);
   const target = logTarget(settings, options);
+  shareLogFiles(settings, realSystem());
   const log = openLog(target, openSyslog);
   /** For the log and for whoever has started us; at a terminal both are one. */
   const warn = (text: string): void => {
@@ -101,11 +103,14 @@ async function run(options: Options): Promise<void> {
     noticeWarnings(configuration, target.stderr);
     await probeMedia(settings, warn);
     writePidFile(options.runDir);
+    const nodeCache = nodeCacheOf(options, warn);
     const identity = identityOf(options, settings);
     log.write('info', 'heartbeat: version 3.0.6 (systole)');
     for (const line of identity.lines) log.write(line.severity, line.text);
     for (const text of notActiveLines(settings)) warn(text);
-    await startNode({ options, settings, keys, identity, log, target });
+    const { nodes, deleted, notes } = currentNodes(settings, nodeCache);
+    for (const text of notes) warn(text);
+    await startNode({ options, settings, nodes, deleted, nodeCache, keys, identity, log, target });
   } catch (error) {
     if (error instanceof StartFailure && error.exitCode !== exitCode.alreadyRunning) log.write('ERROR', error.message);
     throw error;
@@ -116,6 +121,11 @@ async function run(options: Options): Promise<void> {
 interface Node {
   readonly options: Options;
   readonly settings: Settings;
+  /** Those of the settings, and what came and went since. */
+  readonly nodes: Settings['nodes'];
+  /** Names that stay deleted. */
+  readonly deleted: readonly NodeName[];
+  readonly nodeCache: NodeCache;
   readonly keys: AuthKeys;
   readonly identity: NodeIdentity;
   readonly log: Log;
@@ -123,10 +133,23 @@ interface Node {
 }
 
 /** Resolves when every actor runs. */
-async function startNode({ options, settings, keys, identity, log, target }: Node): Promise<void> {
+async function startNode({
+  options,
+  settings,
+  nodes,
+  deleted,
+  nodeCache,
+  keys,
+  identity,
+  log,
+  target,
+}: Node): Promise<void> {
   const socketPath = adminSocketPath(options.runDir);
   const tree = nodeTree({
-    settings,
+    settings: { ...settings, nodes },
+    nodeCache,
+    deleted,
+    declared: settings.nodes.map((node) => node.name),
     keys,
     uuid: identity.uuid,
     generation: identity.generation,
@@ -163,14 +186,12 @@ async function startNode({ options, settings, keys, identity, log, target }: Nod
 /** The last thing that this process does. */
 function endProcess(how: McpEnd, runDir: string, log: Log): void {
   removePidFile();
-  if (how.type === 'emergency') {
-    // Not process.exit: it ends one thread after the other, waits for each, and one that is ended in native code can abort the process.
-    exitAtOnce(exitCode.emergency);
-  }
+  // Not process.exit: it ends one thread after the other, waits for each, and one that is ended in native code can abort the process.
+  if (how.type === 'emergency') exitAtOnce(exitCode.emergency);
   rmSync(adminSocketPath(runDir), { force: true });
   if (how.type === 'restart') restartProcess(log);
   dropEmptyLastWords(runDir);
-  process.exit(exitCode.ok);
+  exitAtOnce(exitCode.ok);
 }
 
 /** At a terminal in the foreground the log itself shows them. */
@@ -182,6 +203,14 @@ function noticeWarnings(configuration: Configuration, isShown: boolean): void {
 function identityOf(options: Options, settings: Settings): NodeIdentity {
   try {
     return takeIdentity(options.stateDir, settings);
+  } catch (error) {
+    throw directoryFailure('--state-dir', options.stateDir, error);
+  }
+}
+
+function nodeCacheOf(options: Options, warn: (text: string) => void): NodeCache {
+  try {
+    return readNodeCache(options.stateDir, warn);
   } catch (error) {
     throw directoryFailure('--state-dir', options.stateDir, error);
   }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { BenchDetectOptions } from './commands/bench.ts';
 import { defaultDirectories, directoriesFrom } from './directories.ts';
 import { parseDuration } from './duration.ts';
 import { exitCode } from './exit-codes.ts';
@@ -101,9 +102,11 @@ program
   .description('every error and warning of the configuration at once; 0 when the node would start')
   .addOption(configDirOption)
   .addOption(jsonOption)
-  .action(async (options: { configDir?: string; json?: boolean }) => {
+  .option('--no-measure', 'do not measure whether the timers of this machine suit a short deadtime (a second)')
+  .action(async (options: { configDir?: string; json?: boolean; measure: boolean }) => {
     const { runCheck } = await import('./commands/check.ts');
-    process.exitCode = runCheck({ configDir: directoriesFrom(options).configDir, json: options.json ?? false }, io);
+    const { configDir } = directoriesFrom(options);
+    process.exitCode = await runCheck({ configDir, json: options.json ?? false, measure: options.measure }, io);
   });
 
 program
@@ -187,13 +190,22 @@ program
     );
   });
 
+const decodeHelp = `
+A message that a node would not accept is followed by the reason: its signature does not fit, its key is not in
+authkeys, its generation or number is past, it went to another port, a field is missing. What is no message at all
+is an error with the place of the first wrong byte. Generations and numbers are judged over the whole capture.
+
+Exit codes: 0 every packet that counts is a heartbeat message, whatever a node would make of it; 1 some are not, the
+file cannot be read to its end, or there is none; 2 wrong usage.`;
+
 program
   .command('decode')
   .description('one line per heartbeat packet of a capture: format, type, fields, signature verdict')
-  .argument('<file>', 'a pcap or pcapng file')
+  .argument('<file>', 'a pcap or pcapng file, or what was heard on a serial line')
   .option('--authkeys <file>', 'keys to check the signatures with')
-  .option('--port <port>', 'the heartbeat port, besides those on which valid messages are seen', parsePort)
+  .option('--port <port>', 'the heartbeat port: messages to other ports are then called so', parsePort)
   .addOption(jsonOption)
+  .addHelpText('after', decodeHelp)
   .action(async (file: string, options: { authkeys?: string; port?: number; json?: boolean }) => {
     const { runDecode } = await import('./decode.ts');
     process.exitCode = await runDecode(
@@ -218,6 +230,40 @@ program
     // Without --kill-after nobody would ever kill the node that --exit-after-failover waits for.
     const killAfterMs = options.killAfter ?? (exitAfterFailover ? 5_000 : null);
     process.exitCode = await runDemo({ killAfterMs, exitAfterFailover, json: options.json ?? false }, io);
+  });
+
+const bench = program.command('bench').description('measure this machine (in a checkout only)');
+
+bench
+  .command('detect')
+  .description(
+    'how long after its deadline a death is found, and how soon the address is there, beside other programs: in namespaces as root, else on loopback',
+  )
+  .option('--timings <list>', 'keepalive/deadtime in ms (default: 5/15,10/30,20/60,100/300)')
+  .option('--faults <list>', 'kill, cut, freeze (default: all)')
+  .option('--loads <list>', 'idle, busy (default: idle)')
+  .option('--media <list>', 'ucast, bcast, mcast (default: ucast)')
+  .option(
+    '--peers <list>',
+    'floor, systole, keepalived-vrrp, keepalived-bfd, bird-bfd, heartbeat-3.0.6 (default: all that are installed)',
+  )
+  .option('--trials <count>', 'of each fault in each setting and round (default: 5)')
+  .option('--rounds <count>', 'do everything so many times (default: 1)')
+  .option(
+    '--soak <seconds>',
+    'leave each pair alone for so long: false deaths, CPU, jitter; 0: not at all (default: 10)',
+  )
+  .option('--no-realtime', 'ordinary scheduling for all')
+  .option('--loopback', 'the reduced form, also as root', false)
+  .option('--out <dir>', 'records.jsonl, report.md, report.html and plots go there')
+  .option(
+    '--compare <file>',
+    'repeat the run of which these are the records; 1 if a ratio to the floor is worse by 30 %',
+  )
+  .option('--json', 'print the records, one a line', false)
+  .action(async (options: BenchDetectOptions) => {
+    const { runBenchDetect } = await import('./commands/bench.ts');
+    process.exitCode = await runBenchDetect(options, io);
   });
 
 /** Asks on the terminal; the question goes to standard error, where the warning is. An end of input is an empty line. */

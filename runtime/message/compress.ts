@@ -2,6 +2,8 @@
  * Traditional compression: a whole message inside the binary field `_compressed_payload` of a message with two fields.
  */
 import { constants, deflateSync, inflateSync } from 'node:zlib';
+import { CodecError } from '../errors.ts';
+import { bunzip2, bzip2Compress } from '../sys/bzip2.ts';
 import { decodeClassic, startsClassic } from './classic.ts';
 import { maxMessageBytes, maxUncompressedBytes } from './limits.ts';
 import { binaryField, type FieldList, field, getBytes, getString } from './message.ts';
@@ -10,6 +12,9 @@ import { type DecodeFailure, failure, sourceOf } from './parse.ts';
 
 const payloadName = '_compressed_payload';
 const algorithmName = '_compression_algorithm';
+
+/** The algorithms of ha.cf's `compression`. */
+export type Compression = 'zlib' | 'bz2';
 
 /** True for a message that stands for another one. */
 export function isCompressed(fields: FieldList): boolean {
@@ -20,19 +25,18 @@ export function isCompressed(fields: FieldList): boolean {
  * Gives the message inside a compressed one. To be called for authenticated messages only: the signature covers the
  * payload.
  *
- * Work is bounded: a payload over 262144 bytes is refused, and inflating stops at 2097152 bytes, whatever the payload
+ * Work is bounded: a payload over 262144 bytes is refused, and decompressing stops at 2097152 bytes, whatever the payload
  * claims.
  */
 export function expand(fields: FieldList): { readonly ok: true; readonly fields: FieldList } | DecodeFailure {
   const payload = getBytes(fields, payloadName) ?? new Uint8Array();
   const algorithm = getString(fields, algorithmName);
   if (algorithm === undefined) return failure('a compressed message does not name its algorithm', 0);
-  if (algorithm === 'bz2') return failure('compression bz2 is not supported: set "compression zlib" on the sender', 0);
-  if (algorithm !== 'zlib')
+  if (algorithm !== 'zlib' && algorithm !== 'bz2')
     return failure(`unknown compression algorithm ${JSON.stringify(algorithm.slice(0, 32))}`, 0);
   if (payload.length > maxMessageBytes)
     return failure(`a compressed payload has more than ${maxMessageBytes} bytes`, 0);
-  const inflated = inflate(payload);
+  const inflated = algorithm === 'zlib' ? inflate(payload) : unpackBz2(payload);
   if (typeof inflated === 'string') return failure(inflated, 0);
   const source = sourceOf(inflated);
   const inner = startsClassic(source.text, 0)
@@ -55,8 +59,29 @@ function inflate(payload: Uint8Array): Uint8Array | string {
   }
 }
 
-/** Packs an encoded message (classic with NUL, or netstring without trailer) into a message with two fields. */
-export function compress(encoded: Uint8Array): FieldList {
-  const payload = deflateSync(encoded, { level: constants.Z_DEFAULT_COMPRESSION });
-  return [binaryField(payloadName, new Uint8Array(payload)), field(algorithmName, 'zlib')];
+/** As {@link inflate}, by bzip2. */
+function unpackBz2(payload: Uint8Array): Uint8Array | string {
+  const result = bunzip2(payload, maxUncompressedBytes);
+  if (result.ok) return result.bytes;
+  switch (result.reason) {
+    case 'missing':
+      return 'a message compressed by bz2 cannot be read: install libbz2, or set "compression zlib" on the sender';
+    case 'too-large':
+      return `a compressed payload grows over ${maxUncompressedBytes} bytes`;
+    case 'damaged':
+      return 'a compressed payload is damaged (bz2)';
+  }
+}
+
+/**
+ * Packs an encoded message (classic with NUL, or netstring without trailer) into a message with two fields.
+ *
+ * @throws CodecError HB_CODEC_COMPRESSION when this machine has no libbz2; reading ha.cf refuses `compression bz2` there
+ */
+export function compress(encoded: Uint8Array, algorithm: Compression): FieldList {
+  const payload =
+    algorithm === 'zlib' ? deflateSync(encoded, { level: constants.Z_DEFAULT_COMPRESSION }) : bzip2Compress(encoded);
+  if (payload === null)
+    throw new CodecError('HB_CODEC_COMPRESSION', 'compression bz2 needs libbz2.so.1.0, which is not installed', {});
+  return [binaryField(payloadName, new Uint8Array(payload)), field(algorithmName, algorithm)];
 }

@@ -13,7 +13,7 @@
 import type { AuthKeys } from '../../conf/settings.ts';
 import { CodecError } from '../errors.ts';
 import { decodeClassic, mustUseNetstring, type Ranges, startsClassic, writeClassic, writeLines } from './classic.ts';
-import { compress, expand, isCompressed } from './compress.ts';
+import { type Compression, compress, expand, isCompressed } from './compress.ts';
 import { maxDatagramBytes, maxMessageBytes, maxUncompressedBytes } from './limits.ts';
 import { type Field, type FieldList, field, getString } from './message.ts';
 import {
@@ -114,6 +114,8 @@ export interface EncodeOptions {
    * what fits no datagram.
    */
   readonly compressOverBytes?: number;
+  /** ha.cf `compression`; left out: zlib. */
+  readonly compression?: Compression;
 }
 
 const wire = new ByteWriter(4096);
@@ -130,14 +132,33 @@ const lines = new ByteWriter(4096);
  *   is over 65507 bytes, a string has a NUL, a name is none, structs are nested deeper than 16
  */
 export function encodeDatagram(fields: FieldList, options: EncodeOptions): Uint8Array {
-  const { msgfmt, keys, compressOverBytes } = options;
+  const { msgfmt, keys, compressOverBytes, compression = 'zlib' } = options;
   const own = withoutAuth(fields);
   const asClassic = msgfmt === 'classic' && !mustUseNetstring(own);
   const auth = asClassic ? classicAuth(own, keys) : null;
   if (compressOverBytes !== undefined && configuredSize(own, auth) > compressOverBytes)
-    return compressed(own, auth, keys);
+    return compressed(own, auth, keys, compression);
   const bytes = signedNetstring(own, auth, keys);
-  return bytes.length > maxDatagramBytes ? compressed(own, auth, keys) : bytes;
+  return bytes.length > maxDatagramBytes ? compressed(own, auth, keys, compression) : bytes;
+}
+
+/**
+ * The same message as a classic datagram with NUL, as releases before 3 sent it, for receivers that check a netstring with the wrong key (3.0.6
+ * while keys are changed, see {@link verify}). What has no classic form, is too large for a datagram or over the threshold goes as
+ * {@link encodeDatagram} has it.
+ *
+ * @throws CodecError as {@link encodeDatagram}
+ */
+export function encodeClassicDatagram(fields: FieldList, options: EncodeOptions): Uint8Array {
+  const own = withoutAuth(fields);
+  try {
+    const { length } = writtenClassic(own, classicAuth(own, options.keys), true);
+    if (length <= Math.min(maxDatagramBytes, options.compressOverBytes ?? maxDatagramBytes)) return lines.take();
+  } catch (error) {
+    // Some structs and lists have no classic form.
+    if (!(error instanceof CodecError)) throw error;
+  }
+  return encodeDatagram(fields, options);
 }
 
 function withoutAuth(fields: FieldList): FieldList {
@@ -171,11 +192,11 @@ function writtenClassic(fields: FieldList, auth: Field | null, nul: boolean): By
   return lines;
 }
 
-function compressed(fields: FieldList, auth: Field | null, keys: AuthKeys): Uint8Array {
+function compressed(fields: FieldList, auth: Field | null, keys: AuthKeys, algorithm: Compression): Uint8Array {
   const encoded = auth === null ? encodeNetstring(fields) : writtenClassic(fields, auth, true).take();
   if (encoded.length > maxUncompressedBytes) throw tooLarge(encoded.length, maxUncompressedBytes);
   // The outer message has its two fields and no `auth` field, whatever msgfmt says.
-  const bytes = signedNetstring(compress(encoded), null, keys);
+  const bytes = signedNetstring(compress(encoded, algorithm), null, keys);
   if (bytes.length > maxDatagramBytes) throw tooLarge(bytes.length, maxDatagramBytes);
   return bytes;
 }

@@ -2,21 +2,18 @@
  * Signatures of messages: `N HEX`, the slot in authkeys and the digest by that slot's method and key.
  */
 import type { AuthKeys } from '../../conf/settings.ts';
-import { plugin as crc } from '../../plugins/auth/crc.ts';
-import { plugin as md5 } from '../../plugins/auth/md5.ts';
-import type { AuthMethod, Digester } from '../../plugins/auth/method.ts';
-import { plugin as sha1 } from '../../plugins/auth/sha1.ts';
+import { authMethods } from '../../plugins/auth/index.ts';
+import type { Digester } from '../../plugins/auth/method.ts';
 import { AuthError } from '../errors.ts';
 import { authSlotCount } from './limits.ts';
 import { textToBytes } from './text.ts';
 
 /**
  * What a signature is worth: `ok`, made with the key it names; `bad`, not so; `unknown-key`, it names a slot that we
- * do not have; `none`, there is no signature.
+ * do not have; `none`, there is no signature. `legacy-method`: one of the two before, and by its looks from a Heartbeat 3.0.6, while we sign by a
+ * method that it does not know: the two can never hear each other, whatever the keys are.
  */
-export type AuthVerdict = 'ok' | 'bad' | 'unknown-key' | 'none';
-
-const methods: Readonly<Record<AuthMethod['name'], AuthMethod>> = { crc, md5, sha1 };
+export type AuthVerdict = 'ok' | 'bad' | 'unknown-key' | 'legacy-method' | 'none';
 
 /** Prepared slots of each AuthKeys object: keys are prepared once in a thread, and go when the keys are replaced. */
 const preparedKeys = new WeakMap<AuthKeys, readonly (Digester | undefined)[]>();
@@ -25,7 +22,7 @@ function prepared(keys: AuthKeys): readonly (Digester | undefined)[] {
   const known = preparedKeys.get(keys);
   if (known !== undefined) return known;
   const slots = Array.from<Digester | undefined>({ length: authSlotCount });
-  for (const { index, method, key } of keys.keys) slots[index] = methods[method].prepare(textToBytes(key));
+  for (const { index, method, key } of keys.keys) slots[index] = authMethods[method].prepare(textToBytes(key));
   preparedKeys.set(keys, slots);
   return slots;
 }
@@ -53,9 +50,12 @@ export interface Signature {
   readonly digest: string;
 }
 
+/** Blanks are C's: a no-break space is none. */
+const signatureForm = /^[ \t\n\v\f\r]*([+-]?\d{1,9})[ \t\n\v\f\r]+([^ \t\n\v\f\r]+)[ \t\n\v\f\r]*$/;
+
 /** Reads `N HEX`: a signed decimal, blanks, the digest, perhaps blanks. Null when it is no such thing. */
 export function readSignature(text: string): Signature | null {
-  const match = /^\s*([+-]?\d{1,9})\s+(\S+)\s*$/.exec(text);
+  const match = signatureForm.exec(text);
   const [, index, digest] = match ?? [];
   return index === undefined || digest === undefined ? null : { index: Number(index), digest };
 }
@@ -76,9 +76,20 @@ export function verify(
   signature: Signature,
   keys: AuthKeys | null,
 ): AuthVerdict {
-  const digest = keys === null ? undefined : prepared(keys)[signature.index];
-  if (digest === undefined) return 'unknown-key';
-  return equalInConstantTime(digest(bytes, start, end), signature.digest) ? 'ok' : 'bad';
+  if (keys === null) return 'unknown-key';
+  const digest = prepared(keys)[signature.index];
+  if (digest !== undefined && equalInConstantTime(digest(bytes, start, end), signature.digest)) return 'ok';
+  if (isByLegacyMethod(signature, keys)) return 'legacy-method';
+  return digest === undefined ? 'unknown-key' : 'bad';
+}
+
+/** Whether the digest has the form of a method that 3.0.6 has, while we sign by one of our own. */
+function isByLegacyMethod(signature: Signature, keys: AuthKeys): boolean {
+  const selected = keys.keys.find(({ index }) => index === keys.selected);
+  if (selected === undefined || !authMethods[selected.method].own || !/^[0-9a-f]+$/.test(signature.digest))
+    return false;
+  const { length } = signature.digest;
+  return Object.values(authMethods).some(({ own, digits: [least, most] }) => !own && length >= least && length <= most);
 }
 
 function equalInConstantTime(expected: string, given: string): boolean {

@@ -47,6 +47,7 @@ export interface Libc {
   sched_setscheduler(tid: number, policy: number, param: Uint8Array): number;
   sched_getscheduler(tid: number): number;
   sched_getparam(tid: number, param: Uint8Array): number;
+  sched_yield(): number;
   flock(fd: number, operation: number): number;
   dup2(fd: number, wantedFd: number): number;
   dup3(fd: number, wantedFd: number, flags: number): number;
@@ -59,6 +60,7 @@ export interface Libc {
   /** @param spec struct itimerspec, 32 bytes */
   timerfd_settime(fd: number, flags: number, spec: Uint8Array, old: null): number;
   mkfifo(path: string, mode: number): number;
+  memfd_create(name: string, flags: number): number;
   /** @param command LINUX_REBOOT_CMD_… of reboot(2) */
   reboot(command: number): number;
   _exit(status: number): void;
@@ -118,6 +120,7 @@ function load(): Loaded {
     sched_setscheduler: library.func('int sched_setscheduler(int pid, int policy, const void *param)'),
     sched_getscheduler: library.func('int sched_getscheduler(int pid)'),
     sched_getparam: library.func('int sched_getparam(int pid, void *param)'),
+    sched_yield: library.func('int sched_yield()'),
     flock: library.func('int flock(int fd, int operation)'),
     dup2: library.func('int dup2(int fd, int wanted)'),
     dup3: library.func('int dup3(int fd, int wanted, int flags)'),
@@ -126,6 +129,7 @@ function load(): Loaded {
     clock_gettime: library.func('int clock_gettime(int clock, void *timespec)'),
     timerfd_create: library.func('int timerfd_create(int clock, int flags)'),
     timerfd_settime: library.func('int timerfd_settime(int fd, int flags, const void *spec, void *old)'),
+    memfd_create: library.func('int memfd_create(const char *name, unsigned int flags)'),
     mkfifo: library.func('int mkfifo(const char *path, unsigned int mode)'),
     reboot: library.func('int reboot(int command)'),
     _exit: library.func('void _exit(int status)'),

@@ -6,6 +6,7 @@
  */
 import { closeSync } from 'node:fs';
 import { type Ms, ms } from '../units.ts';
+import { ipv4FromBytes } from './ipv4.ts';
 import {
   afNetlink,
   errnoName,
@@ -142,17 +143,31 @@ function changeOver(fd: number, bytes: Uint8Array, own: number): NetlinkResult {
 export interface ChangeSocket {
   /** As {@link addAddress}. */
   addAddress(address: AddressChange): NetlinkResult;
+  /** Goes the same way with an address for an interface that cannot be: the kernel refuses it. */
+  rehearse(): void;
   close(): void;
 }
+
+/** For interface 0, which does not exist. */
+const impossible: AddressChange = {
+  linkIndex: 0,
+  address: ipv4FromBytes(Uint8Array.of(192, 0, 2, 1)),
+  prefixLength: 32,
+  broadcast: null,
+  label: null,
+  scope: 0,
+};
 
 /** Opens one. Its descriptor is closed with the thread. Throws SystemCallError. */
 export function openChangeSocket(): ChangeSocket {
   const fd = openKept('change the network configuration');
+  const add = (address: AddressChange): NetlinkResult => {
+    const own = nextSequence();
+    return changeOver(fd, encodeAddressChange(own, 'add', address), own);
+  };
   return {
-    addAddress: (address) => {
-      const own = nextSequence();
-      return changeOver(fd, encodeAddressChange(own, 'add', address), own);
-    },
+    addAddress: add,
+    rehearse: () => void add(impossible),
     close: () => closeSync(fd),
   };
 }

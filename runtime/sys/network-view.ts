@@ -64,6 +64,13 @@ export class NetworkView {
     return { send, close: () => undefined };
   }
 
+  /** Does what taking an address over does, without effect: what has changed meanwhile is read, and the ways to the kernel are tried. */
+  rehearse(): void {
+    this.listLinks();
+    this.listAddresses();
+    this.#changes.rehearse();
+  }
+
   close(): void {
     this.#feed.close();
     this.#changes.close();

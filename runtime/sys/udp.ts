@@ -17,6 +17,7 @@
 import { closeSync } from 'node:fs';
 import { SystemCallError } from '../errors.ts';
 import { type Ms, ms } from '../units.ts';
+import { arrivalOf } from './arrival.core.ts';
 import { ipv4Bytes, parseIpv4 } from './ipv4.ts';
 import {
   afInet,
@@ -240,11 +241,8 @@ const arrivalStamp = 0x80108907;
 const clockRealtime = 0;
 
 /**
- * When datagrams arrived at this machine, by the kernel's stamp, on the monotonic clock.
- *
- * A thread needs some 0.1 ms to wake, and much more when it has stood still; the silence of a peer is counted from the arrival. The kernel
- * stamps by the wall clock, so its stamp is only believed between the moment at which the socket was seen empty and now: a step of that
- * clock cannot move an arrival out of them.
+ * When datagrams arrived at this machine (see arrival.core.ts): a thread needs some 0.1 ms to wake, and much more when it has stood still; the silence
+ * of a peer is counted from the arrival. The kernel keeps the stamp of the datagram that was taken last, also when more wait.
  */
 class ArrivalStamps {
   readonly #fd: number;
@@ -253,6 +251,8 @@ class ArrivalStamps {
   readonly #clock = new BigInt64Array(2);
   readonly #clockBytes = new Uint8Array(this.#clock.buffer);
   #emptyMs = monotonicMs();
+  /** Wall clock less monotonic clock, at the datagram before [ms]. */
+  #offsetMs = Number.NaN;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -272,9 +272,15 @@ class ArrivalStamps {
       c.ioctl(this.#fd, arrivalStamp, this.#stampBytes) === 0 && c.clock_gettime(clockRealtime, this.#clockBytes) === 0;
     const nowMs = monotonicMs();
     if (!known) return ms(nowMs);
-    return ms(
-      Math.min(nowMs, Math.max(this.#emptyMs, nowMs - (milliseconds(this.#clock) - milliseconds(this.#stamp)))),
-    );
+    const { arrivedMs, offsetMs } = arrivalOf({
+      stampMs: milliseconds(this.#stamp),
+      wallMs: milliseconds(this.#clock),
+      nowMs,
+      emptyMs: this.#emptyMs,
+      offsetBeforeMs: this.#offsetMs,
+    });
+    this.#offsetMs = offsetMs;
+    return ms(arrivedMs);
   }
 }
 

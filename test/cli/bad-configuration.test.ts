@@ -31,7 +31,7 @@ const cases: Readonly<Record<string, Case>> = {
   'only comments': { files: { haCf: '# no\n\n' }, at: 'ha.cf', says: 'the file says nothing', hint: 'write at least' },
   'unknown directive': {
     files: { haCf: '@keepalife 2\n' },
-    at: 'ha.cf:10:1',
+    at: 'ha.cf:11:1',
     says: 'there is no directive keepalife',
     hint: 'did you mean keepalive?',
   },
@@ -149,7 +149,7 @@ it('shows several errors at once, the keys of authkeys never', async () => {
   const report: { ok: boolean; errors: number; diagnostics: { severity: string; line: number }[] } = JSON.parse(out);
   expect(report).toMatchObject({ ok: false, errors: 3 });
   expect(report.diagnostics.filter(({ severity }) => severity === 'error').map(({ line }) => line)).toEqual([
-    10, 11, 2,
+    11, 12, 2,
   ]);
 });
 

@@ -2,11 +2,13 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { exitCode } from '../../runtime/bin/exit-codes.ts';
 import { makeNodeDir, type NodeDir, removeNodeDirs, until } from './node-dir.ts';
 import { finished, spawnSystole, systole } from './systole.ts';
 
+/** Each test starts daemons: on a busy machine that takes many seconds. */
+vi.setConfig({ testTimeout: 120_000 });
 afterEach(removeNodeDirs);
 
 const pidOf = (dir: NodeDir): number => Number(readFileSync(join(dir.runDir, 'heartbeat.pid'), 'latin1'));
@@ -70,8 +72,8 @@ describe('a life', () => {
   it('in the foreground is one process, which SIGTERM stops with 0', async () => {
     const dir = await makeNodeDir();
     const child = spawnSystole(['start', ...dir.directories, '--foreground']);
-    const end = finished(child, 25_000);
-    await until(async () => (await dir.run('status')).code === 0, 15_000, 'the node to answer');
+    const end = finished(child, 80_000);
+    await until(async () => (await dir.run('status')).code === 0, 60_000, 'the node to answer');
     expect(pidOf(dir)).toBe(child.pid);
     child.kill('SIGTERM');
     expect((await end).code).toBe(0);
@@ -121,12 +123,22 @@ describe('start', () => {
   it('waits for the guardian of a killed daemon, which is still stopping what that one held', async () => {
     const dir = await makeNodeDir({
       haresources: 'alpha slow\n',
-      scripts: { slow: '#!/bin/sh\ncase $1 in status) echo stopped; exit 3;; stop) sleep 1.5;; esac\n' },
+      scripts: {
+        // Its stop ends when the test says so.
+        slow: '#!/bin/sh\ncase $1 in status) echo stopped; exit 3;; stop) until [ -e "$0.go" ]; do sleep 0.05; done;; esac\n',
+      },
     });
     await dir.start();
     await until(async () => (await dir.run('status')).out.includes('running here'), 10_000, 'the group to run');
     process.kill(pidOf(dir), 'SIGKILL');
-    const { code, err } = await dir.start();
+    const starting = dir.start();
+    await until(
+      () => dir.log().includes('is still stopping resources: waiting for it'),
+      20_000,
+      'the new daemon to wait',
+    );
+    dir.write('resource.d/slow.go', '');
+    const { code, err } = await starting;
     expect(code).toBe(0);
     expect(err).toContain('is still stopping resources: waiting for it');
     expect(dir.log().indexOf('All HA resources relinquished.')).toBeLessThan(
@@ -240,8 +252,24 @@ describe('reload', () => {
     dir.write('ha.cf', `${dir.haCf()}keepalife 2\n`);
     const broken = await dir.run('reload');
     expect(broken).toMatchObject({ code: 1, out: '' });
-    expect(broken.err).toContain(`keeps running as it was: ${dir.configDir}/ha.cf:10: there is no directive keepalife`);
+    expect(broken.err).toContain(`keeps running as it was: ${dir.configDir}/ha.cf:11: there is no directive keepalife`);
     expect((await dir.run('status')).code).toBe(0);
+    // The same by a plain signal, where 3.0.6 is gone afterwards; and with authkeys that cannot be used, where it loops until it crashes.
+    for (const [file, text] of [
+      ['ha.cf', `${dir.haCf()}keepalife 2\n`],
+      ['authkeys', 'auth 3\n'],
+    ] as const) {
+      dir.write(file, text, 0o600);
+      const offset = dir.log().length;
+      process.kill(pidOf(dir), 'SIGHUP');
+      await until(
+        () => /ERROR: Config errors: Heartbeat keeps running as it was/.test(dir.log().slice(offset)),
+        20_000,
+        'the refusal in the log',
+      );
+      expect((await dir.run('status')).code).toBe(0);
+      dir.write('ha.cf', dir.haCf());
+    }
   });
 });
 

@@ -33,6 +33,10 @@ describe('a good capture', () => {
         'generation',
         'auth',
         'authIndex',
+        'accepted',
+        'reason',
+        'why',
+        'lost',
         'fields',
       ]);
     // `msgfmt classic` does not change the frame of a datagram: Heartbeat 3 sends netstrings.

@@ -91,6 +91,8 @@ export class NodeDir {
       `udpport ${this.port}`,
       'ucast lo 127.0.0.1',
       'auto_failback on',
+      // What these tests do to scripts must never restart the machine that they run on.
+      'stop_failure hold',
       'node alpha beta',
       '',
     ].join('\n');

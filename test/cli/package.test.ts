@@ -58,6 +58,10 @@ it('installs from a tarball, runs as JavaScript, and fails over', { timeout: 600
   );
   expect(client).toEqual({ code: 0, out: 'function\n', err: '' });
 
+  const bench = await run(systole, ['bench', 'detect'], dir);
+  expect(bench).toMatchObject({ code: 1, out: '' });
+  expect(bench.err).toContain('the benchmarks are not part of the package');
+
   const node = await makeNodeDir({ haCf: '@initdead 10\n' });
   const check = await run(systole, ['check', '--config-dir', node.configDir, '--json'], dir);
   expect(check).toMatchObject({ code: 0, err: '' });

@@ -1,10 +1,12 @@
 /** Scripts that are missing, hang or fail: the group is given up, the node goes on, and status says which group and that it failed. */
-import { chmodSync, existsSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { makeNodeDir, type NodeDir, removeNodeDirs, until } from './node-dir.ts';
 import { systole } from './systole.ts';
 
+/** Each test starts daemons: on a busy machine that takes many seconds. */
+vi.setConfig({ testTimeout: 120_000 });
 afterEach(removeNodeDirs);
 
 /** `svc NAME start|stop|status`: starts by making a file NAME beside it; misbehaves as files NAME.start.fail or NAME.start.hang tell. */
@@ -28,13 +30,14 @@ async function activityOf(dir: NodeDir): Promise<string> {
   return `${group?.activity} ${group?.running}`;
 }
 
-async function failedGroup(dir: NodeDir, words: string): Promise<void> {
+async function failedGroup(dir: NodeDir, words: string, look?: () => Promise<void>): Promise<void> {
   expect((await dir.start()).code).toBe(0);
   await until(async () => (await activityOf(dir)) === 'failed false', 20_000, 'the group to be given up');
   const { code, out } = await dir.run('status');
   expect(code).toBe(0);
   expect(out).toContain(`${words}  prefers alpha  failed: could not be started here, see the log`);
   expect(dir.log()).toMatch(/CRIT: Giving up resources due to failure of /);
+  await look?.();
   expect(await dir.run('stop')).toMatchObject({ code: 0, err: '' });
   expect(dir.processes()).toEqual([]);
 }
@@ -63,7 +66,17 @@ it('fails on start: what was started of its group is stopped again', async () =>
     haresources: 'alpha svc::first svc::second\n',
     scripts: { svc, 'second.start.fail': '' },
   });
-  await failedGroup(dir, 'svc::first svc::second');
+  await failedGroup(dir, 'svc::first svc::second', async () => {
+    const { out } = await dir.run('status');
+    expect(out).toMatch(
+      /operations and failures\n {2}svc::second +1 failure +start [\d.]+ m?s ago: Return code 1 from \S+svc\n/,
+    );
+    expect(Object((await dir.status()).resources).groups[0].records).toMatchObject([
+      { resource: 'svc::first', failures: 0, lastFailure: null, operation: null },
+      { resource: 'svc::second', failures: 1, lastFailure: { action: 'start' } },
+    ]);
+  });
+  expect(dir.log()).toContain('ERROR: svc::second start: second: no luck with start');
   expect(existsSync(join(dir.configDir, 'resource.d', 'first.running'))).toBe(false);
   expect(dir.log()).toContain('svc second start');
   expect(dir.log()).toContain('svc first stop');
@@ -79,16 +92,46 @@ it('hangs on start: its time is up, it is killed, the group given up', async () 
   expect(dir.log()).toMatch(/svc did not finish within 1\d\d\d ms and was killed/);
 });
 
-it('hangs on stop: the node stops all the same, after its tries', async () => {
+/** A node whose group runs and will hang when it is stopped. */
+async function hangingStop(): Promise<NodeDir> {
   const dir = await makeNodeDir({
-    haCf: '@resource_timeout 500ms\n',
+    haCf: '@resource_timeout 3\n',
     haresources: 'alpha svc::x\n',
     scripts: { svc, 'x.stop.hang': '' },
   });
   await dir.start();
   await until(async () => (await activityOf(dir)) === 'held true', 20_000, 'the group to run');
+  return dir;
+}
+
+it('hangs on stop: the node stops all the same, after its tries, and says what may still run', async () => {
+  const dir = await hangingStop();
   expect((await dir.run('status')).out).toContain('svc::x  prefers alpha  running here');
-  expect((await dir.run('stop')).code).toBe(0);
+  const stopping = dir.run('stop');
+  await until(
+    async () => / stop +stop runs for \d/.test((await dir.run('status')).out),
+    20_000,
+    'the hanging stop to show',
+  );
+  const { code, out, err } = await stopping;
+  expect({ code, out }).toEqual({ code: 1, out: '' });
+  expect(err).toBe(
+    'systole stop: Heartbeat has ended, but svc::x could not be stopped and may still run: stop it by hand, or reboot this machine. The other node was not told to take it.\n',
+  );
   expect(dir.log()).toContain('CRIT: Resource STOP failure. Reboot required!');
   expect(dir.processes()).toEqual([]);
+});
+
+it('a stop that loses the daemon on the way says so', async () => {
+  const dir = await hangingStop();
+  const stopping = dir.run('stop');
+  await until(() => dir.log().includes('svc x stop'), 20_000, 'the stop to begin');
+  process.kill(Number(readFileSync(join(dir.runDir, 'heartbeat.pid'), 'latin1')), 'SIGKILL');
+  expect(await stopping).toEqual({
+    code: 1,
+    out: '',
+    err: expect.stringMatching(
+      /^systole stop: the connection to the daemon ended before it answered: .* It is gone; its guardian/,
+    ),
+  });
 });

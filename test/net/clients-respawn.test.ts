@@ -1,5 +1,5 @@
 /**
- * Programs under `respawn` and `failfast`, and ipfail: the original's as our child, and ours beside the original's.
+ * Programs under `respawn` and `failfast`: how they are run, what they inherit, when they come back, and how they end.
  */
 import { expect, test } from 'vitest';
 import type { Host } from './lab/host.ts';
@@ -10,9 +10,6 @@ import { eventually } from './lab/wait.ts';
 const describeLab = requireLab();
 
 const startMs = 90_000;
-const realIpfail = 'respawn hacluster /usr/libexec/heartbeat/ipfail';
-/** Where other packages have it: not on this machine, so ours takes its place. */
-const builtInIpfail = 'respawn hacluster /usr/lib/heartbeat/ipfail';
 
 const haCf = (...lines: readonly string[]): string => `debugfile /var/log/ha-debug
 logfile /var/log/ha-log
@@ -47,14 +44,6 @@ async function plugin(host: Host, command: string, fits: (found: Plugin) => bool
     async () => (await plugins(host)).find((candidate) => candidate.command.includes(command) && fits(candidate)),
     { what: `${command} ${what}`, timeoutMs: startMs, intervalMs: 200 },
   );
-}
-
-async function holds(host: Host, set: string): Promise<void> {
-  await eventually(async () => (await host.clStatus('rscstatus')).answer === set, {
-    what: `${host.name} to hold ${set}`,
-    timeoutMs: startMs,
-    intervalMs: 200,
-  });
 }
 
 describeLab('programs of respawn lines', () => {
@@ -115,21 +104,60 @@ describeLab('programs of respawn lines', () => {
     expect(stops.map((match) => match[1] ?? match[2])).toEqual(['/bin/sleep 2000', '/bin/sleep 1000', '/bin/sh']);
   });
 
-  test('end when the daemon is killed', async () => {
+  test('find what they find under the original', { timeout: 300_000 }, async () => {
+    const report = [
+      'id; pwd; umask; echo "args $0 $1"; grep SigBlk /proc/self/status',
+      'ls -l /proc/$$/fd | sed "s/.* \\([0-9]* ->\\)/\\1/"; env | sort; echo end',
+    ].join('; ');
+    const line = `respawn hacluster /bin/sh -c '{ ${report}; } > /var/log/report 2>&1; exit 100' "a  b" $HA_CURHOST`;
+    const [theirs = [], ours = []] = await Promise.all(
+      (['original', 'systole'] as const).map(async (kind) => {
+        await using lab = await Lab.create({ networks: ['net0', 'net1'], hosts: ['node1'] });
+        const node1 = lab.host('node1');
+        node1.configure({
+          haCf: haCf(line, 'env PLACE=here').replace('node node2\n', ''),
+          haresources: 'node1 service::web\n',
+        });
+        await node1.run(['sh', '-c', 'touch /var/log/report; chmod 666 /var/log/report']);
+        if (kind === 'original') await node1.startHeartbeat();
+        else node1.startSystole();
+        const text = await eventually(() => (/^end$/m.test(node1.log('report')) ? node1.log('report') : null), {
+          what: `the report of a program of the ${kind}`,
+          timeoutMs: startMs,
+          intervalMs: 100,
+        });
+        return text.split('\n');
+      }),
+    );
+    // The original lets one descriptor through.
+    expect(theirs.filter((entry) => !ours.includes(entry) && !entry.startsWith('3 -> pipe'))).toEqual([]);
+    expect(theirs).toContain('args a  b node1');
+    expect(ours.filter((entry) => !theirs.includes(entry) && !/^HA_\w+=/.test(entry))).toEqual([]);
+  });
+
+  test('end when the daemon is killed, also those that do not want to', async () => {
     await using lab = await Lab.create({ networks: ['net0', 'net1'], hosts: ['node1'] });
     const node1 = lab.host('node1');
     node1.configure({
-      haCf: haCf('respawn root /bin/sleep 1000').replace('node node2\n', ''),
+      haCf: haCf(
+        'respawn root /bin/sleep 1000',
+        `respawn root /bin/sh -c 'trap "" TERM; /bin/sleep 2000; /bin/sleep 3000'`,
+      ).replace('node node2\n', ''),
       haresources: 'node1 service::web\n',
     });
     node1.startSystole();
-    await plugin(node1, '/bin/sleep', ({ pid }) => pid !== null, 'to run');
+    for (const command of ['/bin/sleep 1000', '/bin/sh'])
+      await plugin(node1, command, ({ pid }) => pid !== null, 'to run');
+    await eventually(() => node1.processes().some(({ title }) => title === '/bin/sleep 2000'), {
+      what: 'the stubborn one to have its child',
+      timeoutMs: startMs,
+    });
     const daemon = node1.processes().find(({ title }) => title.includes('heartbeatd'));
     if (daemon === undefined) throw new Error('no daemon runs');
     process.kill(daemon.pid, 'SIGKILL');
-    await eventually(() => node1.processes().every(({ title }) => !title.startsWith('/bin/sleep')), {
-      what: 'the program to end',
-      timeoutMs: 20_000,
+    await eventually(() => node1.processes().every(({ title }) => !/^\/bin\/(sleep|sh)/.test(title)), {
+      what: 'the programs and their children to end',
+      timeoutMs: startMs,
     });
   });
 
@@ -148,61 +176,3 @@ describeLab('programs of respawn lines', () => {
     expect(node1.log()).toMatch(/EMERG: Rebooting system\. {2}Reason: \/bin\/sleep 1000/);
   });
 });
-
-describeLab('ipfail: the cable of the public network is pulled', () => {
-  test.each([
-    ['the original as our child', realIpfail],
-    ['ours', builtInIpfail],
-  ])('%s on node1, the original on node2: everything moves once, and back', async (_what, line) => {
-    await using lab = await Lab.create({ networks: ['net0', 'net1'] });
-    const observer = await lab.observe();
-    const [node1, node2] = [lab.host('node1'), lab.host('node2')];
-    const haresources = 'node1 service::web\nnode2 service::db\n';
-    node1.configure({ haCf: haCf(line), haresources });
-    node2.configure({ haCf: haCf(realIpfail), haresources });
-    node1.startSystole();
-    await node2.startHeartbeat();
-    await holds(node1, 'local');
-    await holds(node2, 'local');
-    await eventually(
-      async () => (await node1.clStatus('clientstatus', 'node2', 'ipfail', '5000')).answer === 'online',
-      {
-        what: 'both to be signed on',
-        timeoutMs: startMs,
-      },
-    );
-
-    await lab.network('net0').cut('node1');
-    await observer.waitForOwners('service:web', ['node2'], startMs);
-    await holds(node1, 'none');
-    expect(stepsIn(node1.log())).toEqual([
-      'node 10.77.0.254: is dead',
-      'Link 10.77.0.254:10.77.0.254 dead.',
-      'node1 wants to go standby [all]',
-      'standby: node2 can take our all resources',
-      'give up all HA resources (standby).',
-      'all HA resource release completed (standby).',
-      'Local standby process completed [all].',
-      'Other node completed standby takeover of all resources.',
-    ]);
-
-    await lab.network('net0').heal('node1');
-    await observer.waitForOwners('service:web', ['node1'], startMs);
-    await holds(node1, 'local');
-    await holds(node2, 'local');
-    const timeline = await observer.timeline();
-    expect(timeline.overlaps()).toEqual([]);
-    expect(timeline.holdings({ resource: 'service:web' }).map(({ host }) => host)).toEqual(['node1', 'node2', 'node1']);
-    expect(timeline.holdings({ resource: 'service:db' }).map(({ host }) => host)).toEqual(['node2']);
-  });
-});
-
-/**
- * The daemon's steps from the loss of the ping node on, as the original's recordings have them (test/corpus/logs/ipfail-cut-public). At the
- * start the two may have balanced what each holds of the other's (nothing): that exchange may still be under way.
- */
-function stepsIn(log: string): string[] {
-  const wanted = /heartbeat: \[\d+\]: \w+: (.*(?:is dead|dead\.|standby|Local standby).*)$/gm;
-  const steps = [...log.matchAll(wanted)].map((match) => match[1] ?? '').filter((text) => !text.includes('foreign'));
-  return steps.slice(steps.findIndex((text) => text.endsWith('is dead')));
-}

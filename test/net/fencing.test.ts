@@ -4,46 +4,15 @@
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { Cluster, handoverMs, slackMs, times, twoLinks } from './cluster.ts';
+import { switchFolder as folder, giveSwitch, switchPassword as password, switchLine } from './faults/power-switch.ts';
 import type { Host } from './lab/host.ts';
 import { requireLab } from './lab/require.ts';
 import { eventually } from './lab/wait.ts';
 
-const pluginDirectory = '/usr/lib/stonith/plugins/external';
-/** The switch of a host: what the plugin leaves there, and what it finds. */
-const folder = '/var/log/switch';
 /** Between two tries of all devices [ms] (actors/fencing). */
 const retryMs = 5_000;
 
-/**
- * `reset` leaves a request and waits until the power is cut. While `refuse` exists it fails at once. Every call is written down with its time.
- */
-const plugin = `#!/bin/sh
-case "$1" in
-  getconfignames) echo "hostlist password"; exit 0 ;;
-  gethosts) echo "$hostlist" | tr , ' '; exit 0 ;;
-  getinfo-*) echo "lab switch"; exit 0 ;;
-  status) exit 0 ;;
-  reset)
-    echo "$(date +%s%3N) $2 [$password]" >>${folder}/calls
-    [ ! -e ${folder}/refuse ] || { echo "lab switch does not answer"; exit 1; }
-    : >${folder}/request.$2
-    for try in $(seq 600); do
-      [ ! -e ${folder}/done.$2 ] || exit 0
-      sleep 0.1
-    done
-    exit 1 ;;
-esac
-exit 1
-`;
-
 const resources = ['10.77.0.100', 'service:web'];
-const password = 'hunter2-of-the-lab';
-
-/** Wires a host's switch to the power of the others. */
-async function giveSwitch(host: Host): Promise<void> {
-  host.writeFile(`${folder}/plugins/lab`, plugin, 0o755);
-  await host.run(['mount', '--bind', `${folder}/plugins`, pluginDirectory]);
-}
 
 /** Cuts the power of a host as soon as the other one's switch asks for it. @returns when it was off [epoch ms] */
 async function obeySwitch(cluster: Cluster, of: string, target: string, timeoutMs: number): Promise<number> {
@@ -62,8 +31,10 @@ const refuse = (host: Host): void => host.writeFile(`${folder}/refuse`, '');
 const calls = (host: Host): readonly string[] => host.readFile(`${folder}/calls`).trim().split('\n').filter(Boolean);
 
 function clusterWith(program?: (host: string) => 'systole' | 'heartbeat'): Promise<Cluster> {
-  const lines = `auto_failback on\nstonith_host * external/lab node1,node2 ${password}`;
-  return Cluster.create({ ...twoLinks(lines), ...(program === undefined ? {} : { program }) });
+  return Cluster.create({
+    ...twoLinks(`auto_failback on\n${switchLine}`),
+    ...(program === undefined ? {} : { program }),
+  });
 }
 
 async function up(program?: (host: string) => 'systole' | 'heartbeat'): Promise<Cluster> {

@@ -6,7 +6,7 @@ import { eventually, within } from './lab/wait.ts';
 import { bothActive, haCf, nodeOf, quietFor, slackMs, statusOf, times } from './media-real.ts';
 
 requireLab()('serial beside the real heartbeat', () => {
-  test.for([
+  test.concurrent.for([
     { authkeys: 'auth 1\n1 sha1 serial key\n', more: 'baud 38400\n' },
     { authkeys: 'auth 2\n2 md5 serial key\n', more: 'baud 19200\nmsgfmt netstring\n' },
     { authkeys: 'auth 1\n1 crc\n', more: 'baud 115200\n' },

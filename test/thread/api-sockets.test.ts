@@ -252,4 +252,36 @@ describe('flow control', () => {
     other.destroy();
     news(door);
   });
+
+  it('slows a client down that sends itself more than it reads, instead of throwing it out', async () => {
+    await using door = await NodeDoor.open();
+    const talker = await raw(door);
+    talker.write(signOn('talker'));
+    await once(talker, 'data');
+    talker.pause();
+    const count = 3_000;
+    for (let number = 0; number < count; number++)
+      talker.write(
+        encodeFrame([field('t', 'load'), field('x', 'y'.repeat(1_000)), field('number', `${number}.`)], 'classic'),
+      );
+    const connected = (): boolean => [...door.state.connections.values()].some(({ client }) => client?.id === 'talker');
+    // It is held when its own copies pile up: others are served, and it is still there.
+    await eventually(() => door.sent.length > 1 && talker.writableLength > 0, {
+      what: 'it to be held',
+      timeoutMs: deadlineMs,
+    });
+    await isServed(door);
+    expect(connected()).toBe(true);
+    const numbers: string[] = [];
+    let rest = '';
+    for await (const chunk of talker) {
+      const text = rest + String(chunk);
+      const found = [...text.matchAll(/\nnumber=(\d+)\./g)];
+      numbers.push(...found.map(([, number = '']) => number));
+      const last = found.at(-1);
+      rest = last === undefined ? text : text.slice(last.index + last[0].length);
+      if (numbers.length === count) break;
+    }
+    expect(numbers).toEqual(Array.from({ length: count }, (_, number) => String(number)));
+  });
 });

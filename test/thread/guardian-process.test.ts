@@ -188,6 +188,62 @@ describe('the guardian', () => {
     await until(() => daemon.callLines.includes('web stop'), 'the new guardian releases what was held before');
   });
 
+  it('releases what a frozen daemon holds before the deadline of the peers, and tells it when it goes on', async () => {
+    const daemon = await Daemon.start();
+    for (const name of ['ip', 'web']) await daemon.ask(`start ${name}`);
+    const frozenMs = performance.now();
+    daemon.process.kill('SIGSTOP');
+    await until(() => daemon.callLines.includes('ip stop'), 'it releases');
+    const tookMs = performance.now() - frozenMs;
+    expect(daemon.callLines.slice(2)).toEqual(['web stop', 'ip stop']);
+    // The bound of a deadtime of 2 s is 1.75 s after the last beat, which may have been 50 ms before.
+    expect(tookMs).toBeGreaterThan(1_650);
+    expect(daemon.logText).toMatch(
+      /CRIT: The daemon has not beaten for \d+ ms: it is frozen, .* Releasing what it held: ip web\n/,
+    );
+    daemon.process.kill('SIGCONT');
+    expect(await daemon.answer()).toMatchObject({ seized: expect.any(Number), stuck: [], noted: true });
+    // It is still there for what the daemon has to clean up.
+    expect(await daemon.ask('stop web')).toMatchObject({ exitCode: 0 });
+    daemon.order('bye');
+    await until(() => !isAlive(daemon.guardian), 'the guardian leaves');
+  });
+
+  it('leaves a daemon alone that is only slow', async () => {
+    const daemon = await Daemon.start();
+    await daemon.ask('start web');
+    for (let times = 0; times < 3; times++) {
+      daemon.process.kill('SIGSTOP');
+      await sleep(700);
+      daemon.process.kill('SIGCONT');
+      await sleep(150);
+    }
+    expect(await daemon.ask('status web')).toMatchObject({ exitCode: 0 });
+    expect(daemon.callLines).toEqual(['web start', 'web status']);
+  });
+
+  it('is tried again when its lock is refused', async () => {
+    const daemon = await Daemon.start();
+    await daemon.ask('start web');
+    daemon.order('occupy');
+    const said: Record<string, unknown>[] = [];
+    while (!said.some((line) => line.lock === 'free')) said.push(await daemon.answer());
+    expect(said.map((line) => String(line.warning))).toContainEqual(expect.stringMatching(/earlier run .* still runs/));
+    expect(await daemon.ask('status web')).toMatchObject({ exitCode: 0 });
+    daemon.kill();
+    await until(() => daemon.callLines.includes('web stop'), 'the new guardian releases');
+  });
+
+  it('restarts the machine when asked, or when something cannot be stopped and that is wanted', async () => {
+    const daemon = await Daemon.start('stuck');
+    await daemon.ask('start fails');
+    daemon.kill();
+    await until(() => daemon.callLines.includes('machine reboot'), 'the machine is restarted');
+    const asked = await Daemon.start();
+    asked.order('reboot');
+    await until(() => asked.callLines.includes('machine reboot'), 'the machine is restarted');
+  });
+
   it('stops nothing after a goodbye', async () => {
     const daemon = await Daemon.start();
     await daemon.ask('start web');

@@ -2,7 +2,7 @@
 // Runs every executable of a directory for every change in the cluster: one at a time, in the order of their names and of the events, each
 // with a time limit. A hook gets the event as arguments (`node node2 dead`) and as JSON on standard input.
 //
-// ha.cf:   respawn root /usr/local/lib/systole-plugins/notify-hooks.mjs /etc/ha.d/notify.d 10
+// ha.cf:   respawn root /usr/local/lib/my-plugin/node_modules/.bin/node /usr/local/lib/my-plugin/notify-hooks.mjs /etc/ha.d/notify.d 10
 //          apiauth notify-hooks uid=root
 import { spawn } from 'node:child_process';
 import { accessSync, constants, readdirSync } from 'node:fs';

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // A plugin in thirty lines: it says what happens to the cluster, and greets its partners on the other nodes.
 //
-// ha.cf, on all nodes:   respawn root /usr/local/lib/my-plugin/plugin.mjs
+// ha.cf, on all nodes:   respawn root /usr/local/lib/my-plugin/node_modules/.bin/node /usr/local/lib/my-plugin/plugin.mjs
 //                        apiauth my-plugin uid=root
 import process from 'node:process';
 import { connect } from 'systole/client';

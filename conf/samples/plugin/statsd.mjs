@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Sends what happens to the cluster to a StatsD server: a gauge for each node and link (1 up, 0 dead), counters for changes.
 //
-// ha.cf:   respawn nobody /usr/local/lib/systole-plugins/statsd.mjs 10.0.0.5 8125 systole
+// ha.cf:   respawn nobody /usr/local/lib/my-plugin/node_modules/.bin/node /usr/local/lib/my-plugin/statsd.mjs 10.0.0.5 8125 systole
 //          apiauth statsd uid=nobody
 import { createSocket } from 'node:dgram';
 import process from 'node:process';

@@ -1,6 +1,6 @@
 /** `systole fence-confirm`: an operator's word that a node which cannot be fenced is switched off. */
 import * as v from 'valibot';
-import { adminRequest, hung, notPermitted } from '../admin-client.ts';
+import { adminRequest, hung, lostConnection, notPermitted } from '../admin-client.ts';
 import { adminSocketPath } from '../directories.ts';
 import { type ExitCode, exitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -55,6 +55,8 @@ export async function runFenceConfirm(options: FenceConfirmOptions, io: Io): Pro
       return say('refused', answer.message, exitCode.general);
     case 'not-running':
       return say('not-running', 'heartbeat is stopped. No process', exitCode.notRunning);
+    case 'lost':
+      return say('lost', lostConnection, exitCode.general);
     case 'not-permitted':
       return say('not-permitted', notPermitted('command', runDir), exitCode.permission);
     case 'no-answer':

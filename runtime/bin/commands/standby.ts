@@ -1,6 +1,6 @@
 /** `systole standby` and `systole takeover`: hand resources over on purpose, and say what became of it. */
 import * as v from 'valibot';
-import { adminRequest, hung, notPermitted } from '../admin-client.ts';
+import { adminRequest, hung, lostConnection, notPermitted } from '../admin-client.ts';
 import { adminSocketPath } from '../directories.ts';
 import { type ExitCode, exitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -44,6 +44,8 @@ export async function runHandover(options: HandoverOptions, io: Io): Promise<Exi
         : say('refused', answer.message, exitCode.general, 'refused: ');
     case 'not-running':
       return say('not-running', 'heartbeat is stopped. No process', exitCode.notRunning);
+    case 'lost':
+      return say('lost', lostConnection, exitCode.general);
     case 'not-permitted':
       return say('not-permitted', notPermitted(command, runDir), exitCode.permission);
     case 'no-answer':

@@ -1,7 +1,7 @@
 /** `systole status`: what the running daemon says of nodes, links and resources, as text, as JSON, once or continuously. */
 import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
-import { adminRequest, hung, notPermitted } from '../admin-client.ts';
+import { adminRequest, hung, lostConnection, notPermitted } from '../admin-client.ts';
 import { adminSocketPath } from '../directories.ts';
 import { type ExitCode, exitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -38,9 +38,31 @@ const statusShape = v.object({
         resources: v.array(v.string()),
         running: v.boolean(),
         activity: v.optional(v.string()),
+        records: v.optional(
+          v.array(
+            v.object({
+              resource: v.string(),
+              failures: v.number(),
+              lastFailure: v.nullable(v.object({ action: v.string(), reason: v.string(), ageMs: v.number() })),
+              operation: v.nullable(v.object({ action: v.string(), sinceMs: v.number(), limitMs: v.number() })),
+            }),
+          ),
+        ),
       }),
     ),
   }),
+  watchdog: v.optional(
+    v.nullable(
+      v.object({
+        device: v.string(),
+        status: v.string(),
+        problem: v.nullable(v.string()),
+        identity: v.nullable(v.string()),
+        timeoutS: v.nullable(v.number()),
+        ageMs: v.nullable(v.number()),
+      }),
+    ),
+  ),
   plugins: v.optional(
     v.array(
       v.object({
@@ -57,6 +79,7 @@ const statusShape = v.object({
 });
 
 type Status = v.InferOutput<typeof statusShape>;
+type RecordView = NonNullable<Status['resources']['groups'][number]['records']>[number];
 
 export interface StatusOptions {
   readonly runDir: string;
@@ -86,6 +109,8 @@ async function printOnce(options: StatusOptions, io: Io): Promise<ExitCode> {
   switch (answer.kind) {
     case 'not-running':
       return trouble('stopped', 'heartbeat is stopped. No process', exitCode.notRunning);
+    case 'lost':
+      return trouble('unknown', lostConnection, exitCode.general);
     case 'not-permitted':
       return trouble('not-permitted', notPermitted('ask', options.runDir), exitCode.permission);
     case 'no-answer':
@@ -191,6 +216,7 @@ function renderStatus(status: Status, io: Io): string {
     const { text, color } = groupWords[group.activity ?? (group.running ? 'held' : 'idle')] ?? groupWords.idle;
     return [{ text: group.resources.join(' ') }, { text: `prefers ${group.owner}`, color: dim }, { text, color }];
   });
+  const workRows = status.resources.groups.flatMap((group) => (group.records ?? []).flatMap(recordRows));
   const fencing = status.resources.fencing ?? { devices: [], pending: null };
   const deviceRows = fencing.devices.map(({ device, status: state, ageMs }) => {
     const { text, color } = deviceWords[state] ?? deviceWords.unknown;
@@ -236,11 +262,64 @@ function renderStatus(status: Status, io: Io): string {
     'resource groups',
     groupRows.length === 0 ? '  none' : table(groupRows, io),
     '',
+    ...(workRows.length === 0 ? [] : ['operations and failures', table(workRows, io), '']),
+    ...(status.watchdog === undefined || status.watchdog === null
+      ? []
+      : ['watchdog', table([watchdogRow(status.watchdog)], io), '']),
     ...(deviceRows.length === 0 ? [] : ['fencing devices', table(deviceRows, io), '']),
     ...(pluginRows.length === 0 ? [] : ['plugins', table(pluginRows, io), '']),
     ...remarks,
     paint(io, dim, `as of ${status.asOf}`),
   ].join('\n');
+}
+
+/** Only what an operator has to look at: an operation that takes its time, and what has failed. */
+function recordRows({ resource, failures, lastFailure, operation }: RecordView): { text: string; color: number }[][] {
+  return [
+    ...(operation === null || operation.sinceMs < 1_000
+      ? []
+      : [
+          cells(
+            resource,
+            operation.action,
+            `${operation.action} runs for ${formatAge(operation.sinceMs)}, is killed after ${formatAge(operation.limitMs)}`,
+            yellow,
+          ),
+        ]),
+    ...(lastFailure === null
+      ? []
+      : [
+          cells(
+            resource,
+            `${failures} ${failures === 1 ? 'failure' : 'failures'}`,
+            `${lastFailure.action} ${formatAge(lastFailure.ageMs)} ago: ${lastFailure.reason}`,
+            red,
+          ),
+        ]),
+  ];
+}
+
+function cells(name: string, kind: string, text: string, color: number): { text: string; color: number }[] {
+  return [
+    { text: name, color: dim },
+    { text: kind, color: dim },
+    { text, color },
+  ];
+}
+
+function watchdogRow(view: NonNullable<Status['watchdog']>): { text: string; color?: number }[] {
+  const name = `${view.device}${view.identity === null ? '' : ` (${view.identity})`}`;
+  if (view.status === 'armed')
+    return [
+      { text: name },
+      { text: `armed${view.timeoutS === null ? '' : `, ${view.timeoutS} s`}`, color: green },
+      { text: view.ageMs === null ? '' : `kicked ${formatAge(view.ageMs)} ago`, color: dim },
+    ];
+  return [
+    { text: name },
+    { text: view.status === 'failed' ? 'NOT PROTECTING' : view.status, color: view.status === 'failed' ? red : yellow },
+    { text: view.problem ?? '', color: red },
+  ];
 }
 
 function heard(ageMs: number | null | undefined): string {

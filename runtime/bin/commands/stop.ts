@@ -1,7 +1,7 @@
 /** `systole stop` and `systole reload`: ask the running daemon, and wait until it has done it. */
 import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
-import { adminRequest, hung, notPermitted } from '../admin-client.ts';
+import { adminRequest, hung, lostConnection, notPermitted, runningPid } from '../admin-client.ts';
 import { adminSocketPath } from '../directories.ts';
 import { type ExitCode, exitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -17,9 +17,11 @@ export interface StopOptions {
 /**
  * Graceful stop: the daemon gives its resources up, tells its peers, and ends.
  *
- * @returns 0 when it is gone, also when none was running (as the original); 1 when it refused or did not end in time; 4 when not permitted
+ * @returns 0 when it is gone with everything released, also when none was running (as the original); 1 when something could not be stopped, or it
+ *   refused, was lost on the way or did not end in time; 4 when not permitted
  */
 export async function runStop(options: StopOptions, io: Io): Promise<ExitCode> {
+  const pid = runningPid(options.runDir);
   const answer = await adminRequest(adminSocketPath(options.runDir), 'stop', { wait: true }, options.timeoutMs);
   const say = (stopped: boolean, text: string): void => {
     if (options.json) io.out(`${JSON.stringify({ stopped, text })}\n`);
@@ -28,15 +30,34 @@ export async function runStop(options: StopOptions, io: Io): Promise<ExitCode> {
   };
   switch (answer.kind) {
     case 'not-running':
+      // One that is just ending, or has not come up yet, has no socket either.
+      if (pid !== null && !(await gone(pid, endingMs))) {
+        say(false, `the daemon (pid ${pid}) runs, but nobody answers at its socket: kill -TERM ${pid} stops it too`);
+        return exitCode.general;
+      }
       say(true, 'Heartbeat already stopped.');
       return exitCode.ok;
-    case 'result':
-      if (!(await processGone(answer.result, options.timeoutMs))) {
-        say(false, 'resources are released, but the process has not ended: see its log');
+    case 'result': {
+      const result = v.parse(stopped, answer.result);
+      if (!(await gone(result.pid, options.timeoutMs))) {
+        say(false, `${released(result.stuck)}, but the process has not ended: see its log`);
+        return exitCode.general;
+      }
+      if (result.stuck.length > 0) {
+        say(
+          false,
+          `Heartbeat has ended, but ${result.stuck.join(', ')} could not be stopped and may still run: stop it by hand, or reboot this machine. The other node was not told to take it.`,
+        );
         return exitCode.general;
       }
       say(true, 'Heartbeat stopped: resources are released.');
       return exitCode.ok;
+    }
+    case 'lost':
+      if (pid !== null && !(await gone(pid, endingMs)))
+        say(false, `${lostConnection}; the process (pid ${pid}) is still there`);
+      else say(false, `${lostConnection}. It is gone; its guardian releases what it held`);
+      return exitCode.general;
     case 'not-permitted':
       say(false, notPermitted('stop', options.runDir));
       return exitCode.permission;
@@ -52,11 +73,16 @@ export async function runStop(options: StopOptions, io: Io): Promise<ExitCode> {
   }
 }
 
-const stopped = v.object({ pid: v.number() });
+const stopped = v.object({ pid: v.number(), stuck: v.optional(v.array(v.string()), []) });
 
-/** Waits until the process of the answer has ended. @returns false when it has not within the deadline [ms] */
-async function processGone(result: unknown, deadlineMs: number): Promise<boolean> {
-  const { pid } = v.parse(stopped, result);
+/** How long a daemon may take to end that has no socket any more [ms]. */
+const endingMs = 5_000;
+
+const released = (stuck: readonly string[]): string =>
+  stuck.length === 0 ? 'resources are released' : `resources are released but ${stuck.join(', ')}`;
+
+/** Waits until a process has ended. @returns false when it has not within the deadline [ms] */
+async function gone(pid: number, deadlineMs: number): Promise<boolean> {
   const end = performance.now() + deadlineMs;
   while (processExists(pid)) {
     if (performance.now() > end) return false;
@@ -88,6 +114,8 @@ export async function runReload(
           : `${reloadText(answer.result)}\n`,
       );
       return exitCode.ok;
+    case 'lost':
+      return trouble(lostConnection, exitCode.general);
     case 'not-running':
       return trouble('heartbeat is stopped. No process', exitCode.notRunning);
     case 'not-permitted':

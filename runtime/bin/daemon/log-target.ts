@@ -1,7 +1,10 @@
 /** Where the daemon's log goes, and what to say when it cannot go there. */
+import { closeSync, constants, fchownSync, fstatSync, openSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { lineOf } from '../../../conf/diagnostics.ts';
 import type { Configuration } from '../../../conf/read.ts';
 import type { Settings } from '../../../conf/settings.ts';
+import type { System } from '../../../conf/system.ts';
 import { type Log, type LogTarget, logFileProblem, type Severity } from '../../log.ts';
 
 export function logTarget(
@@ -24,6 +27,42 @@ export function logTarget(
     stderr: options.foreground && (mute || process.stderr.isTTY === true),
     debugLevel: log.debug,
   };
+}
+
+/** The user and the group of Heartbeat's packages, as whom its own clients run. */
+const owner = { user: 'hacluster', group: 'haclient' };
+
+/**
+ * Gives the log files to the user of Heartbeat's clients, as the original does at each start: ipfail, dopd and ccm write to them themselves. Makes
+ * them when they are not there.
+ *
+ * Nothing is done where this machine has no such user, or we are not root; nor for what is no plain file of one name, so that nobody is given a
+ * file of somebody else by a link.
+ */
+export function shareLogFiles(
+  { log }: { readonly log: Pick<Settings['log'], 'logFile' | 'debugFile'> },
+  system: Pick<System, 'userId' | 'groupId'>,
+): void {
+  const [uid, gid] = [system.userId(owner.user), system.groupId(owner.group)];
+  if (uid === null || gid === null || process.geteuid?.() !== 0) return;
+  for (const path of new Set([log.logFile, log.debugFile])) if (path !== null) giveTo(path, uid, gid);
+}
+
+function giveTo(path: string, uid: number, gid: number): void {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
+  let fd: number;
+  try {
+    fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o644);
+  } catch {
+    // A link, or a place that cannot be written: that is told by logProblems.
+    return;
+  }
+  try {
+    const file = fstatSync(fd);
+    if (file.isFile() && file.nlink === 1) fchownSync(fd, uid, gid);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** What the operator should know about the log's files before the node runs without them. Heartbeat starts as well, and says nothing. */
@@ -65,7 +104,7 @@ export function logConfiguration(log: Log, configuration: Configuration): void {
   }
   for (const entry of configuration.diagnostics) {
     if (entry.original === null && entry.severity === 'warning')
-      log.write('WARN', `${entry.file}:${entry.line}: ${entry.message}: ${entry.hint}`);
+      log.write('WARN', `${lineOf(entry)}: ${entry.message}: ${entry.hint}`);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Reload without a change of state: authkeys are used from the next packet on; a changed ha.cf takes effect at the next start. */
 import type { McpOptions } from '../../../actors/mcp.ts';
+import { lineOf } from '../../../conf/diagnostics.ts';
 import type { Configuration } from '../../../conf/read.ts';
 import type { AuthKeys, Settings } from '../../../conf/settings.ts';
 
@@ -11,8 +12,7 @@ export function reloadFrom(
   if (read.settings === null || read.authKeys === null) {
     const errors = read.diagnostics.filter((entry) => entry.severity === 'error');
     const [first] = errors;
-    const where =
-      first === undefined ? '' : `: ${first.file}${first.line > 0 ? `:${first.line}` : ''}: ${first.message}`;
+    const where = first === undefined ? '' : `: ${lineOf(first)}: ${first.message}`;
     const rest = errors.length > 1 ? ` (and ${errors.length - 1} more: see systole check)` : '';
     return { ok: false, text: `Config errors: Heartbeat keeps running as it was${where}${rest}` };
   }

@@ -44,6 +44,9 @@ export class Capture implements AsyncDisposable {
         '-n',
         '-U',
         '--immediate-mode',
+        // Room for a flood [KiB]: on a busy machine the nodes run before us.
+        '-B',
+        '16384',
         '-s',
         '0',
         '-Z',
@@ -105,12 +108,16 @@ export class Capture implements AsyncDisposable {
       const answer = await eventually(
         () => {
           if (!tcpdump.running) return 'ended' as const;
-          const counts = [...tcpdump.stderr.matchAll(/(\d+) packets? captured, (\d+) packets? received by filter/g)];
+          const counts = [
+            ...tcpdump.stderr.matchAll(
+              /(\d+) packets? captured, (\d+) packets? received by filter, (\d+) packets? dropped by kernel/g,
+            ),
+          ];
           return counts.length >= asked ? counts.at(-1) : undefined;
         },
         { what: 'the counters of tcpdump', timeoutMs: 5_000, intervalMs: 2 },
       );
-      return answer === 'ended' || Number(answer[1]) >= Number(answer[2]);
+      return answer === 'ended' || Number(answer[1]) + Number(answer[3]) >= Number(answer[2]);
     };
     await eventually(settled, { what: 'the last packets of a capture', timeoutMs: 5_000 });
     await tcpdump.signal('SIGTERM');

@@ -63,10 +63,10 @@ export class Host extends Machine {
   }
 
   /** Starts the real heartbeat, which puts itself in the background. @throws Error with its output when it refuses to start */
-  async startHeartbeat(args: readonly string[] = []): Promise<void> {
+  async startHeartbeat(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<void> {
     // The daemons keep the output they are given, so it goes to a file: a pipe would never end.
     const script = `exec "$0" "$@" >/var/log/heartbeat.out 2>&1`;
-    const result = await this.exec(['sh', '-c', script, heartbeatProgram, ...args]);
+    const result = await this.exec(['sh', '-c', script, heartbeatProgram, ...args], { env });
     if (result.code !== 0) {
       throw new Error(`heartbeat on ${this.name}: exit code ${result.code}: ${this.log('heartbeat.out').trim()}`);
     }

@@ -9,6 +9,7 @@ import { Capture, type CaptureOptions } from './capture.ts';
 import { Host } from './host.ts';
 import { Network } from './network.ts';
 import { Observer } from './observer.ts';
+import { Probe } from './probe.ts';
 import { LabProcess } from './process.ts';
 import { eventually } from './wait.ts';
 
@@ -49,6 +50,7 @@ export class Lab implements AsyncDisposable {
   readonly #modems: LabProcess[] = [];
   readonly #captures: Capture[] = [];
   readonly #observers: Observer[] = [];
+  readonly #probes: Probe[] = [];
   readonly #atExit = (): void => this.#vanish();
   #closed: Promise<void> | undefined;
 
@@ -105,6 +107,13 @@ export class Lab implements AsyncDisposable {
     return observer;
   }
 
+  /** Starts a client of an address, placed in the network's switch; it ends with the lab. */
+  probe(network: Network, address: string): Probe {
+    const probe = Probe.start(network, address);
+    this.#probes.push(probe);
+    return probe;
+  }
+
   /** Captures in the middle of a network: what hosts send, after the faults on their way in. Outlives power cuts of hosts. */
   async capture(network: Network, options: CaptureOptions = {}): Promise<Capture> {
     const capture = await Capture.start(network.enterNetwork, 'br0', options);
@@ -143,6 +152,7 @@ export class Lab implements AsyncDisposable {
       ...(await Promise.allSettled(this.#captures.map((capture) => capture.stop()))),
       ...(await Promise.allSettled([
         ...this.#modems.map((socat) => socat.kill()),
+        ...this.#probes.map((probe) => probe.close()),
         ...this.hosts.map((host) => host.close()),
       ])),
       ...(await Promise.allSettled(this.networks.map((network) => network.close()))),

@@ -142,17 +142,23 @@ export class Machine {
   /**
    * Cuts the power: every process dies at once, the cables go dead. Nothing is stopped or flushed.
    *
+   * @param diedMs when a host died that ended itself by a reboot [epoch ms]; by default now
    * @returns when the kill was sent [epoch ms]; at the return every process of the host is gone
    */
-  async powerOff(): Promise<number> {
+  async powerOff(diedMs?: number): Promise<number> {
     const namespace = this.#on();
-    const atMs = Date.now();
+    const atMs = diedMs ?? Date.now();
     namespace.kill();
     await Promise.all([namespace.gone(), ...this.#networks.map((network) => network.unplug(this.name))]);
     this.#namespace = undefined;
     await Promise.all([...this.#processes].map((child) => child.exited));
     await this.#tell({ power: 'off', atMs });
     return atMs;
+  }
+
+  /** Settles when the running host is gone, whoever did it: {@link powerOff}, or a program in it that rebooted it. */
+  async gone(): Promise<void> {
+    await this.#on().gone();
   }
 
   /** Kills everything without waiting, for a program that is about to end. */

@@ -57,7 +57,8 @@ export class Network {
     const network = new Network(name, index, await bootNetworkNamespace());
     await network.#ip([
       'link set lo up',
-      'link add br0 type bridge mcast_snooping 0',
+      // An address of its own: else it takes that of a port, and with a host that goes the ping address would be elsewhere for a while.
+      `link add br0 address 02:00:00:00:77:${index.toString(16).padStart(2, '0')} type bridge mcast_snooping 0`,
       'link set br0 up',
       `addr add ${network.pingAddress}/24 dev br0`,
       `addr add ${network.pingAddress6}/64 dev br0 nodad`,

@@ -52,6 +52,11 @@ export class Observer implements AsyncDisposable {
     await eventually(look, { what: `${resource} held by: ${wanted || 'nobody'}`, timeoutMs, intervalMs: 20 });
   }
 
+  /** Who holds a resource by what has arrived so far: cheap, and a moment late. */
+  ownersNow(resource: string): readonly string[] {
+    return this.#soFar().owners(resource);
+  }
+
   /** What has arrived, without asking the hosts for anything: cheap enough to look again and again. */
   #soFar(): Timeline {
     const events = this.#watches.flatMap((watch) => watch.events());

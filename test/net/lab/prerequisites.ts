@@ -29,6 +29,7 @@ const requirements: readonly Requirement[] = [
   { package: 'heartbeat', file: '/usr/libexec/heartbeat/heartbeat' },
   { package: 'resource-agents', file: '/usr/lib/ocf/resource.d/heartbeat/IPaddr' },
   { package: 'cluster-glue', file: '/usr/sbin/stonith' },
+  { package: 'faketime', file: 'faketime' },
   { package: 'fence-agents', file: '/usr/sbin/fence_dummy' },
 ];
 

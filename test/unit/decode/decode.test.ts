@@ -94,7 +94,7 @@ describe('text', () => {
     ]);
     expect(out).toMatchInlineSnapshot(`
       "2023-11-14T22:13:20.000000Z  10.0.0.1:40000 → 10.0.0.255:694        netstring  status  node2       seq=1    gen=100  ok(1)           st=up dt=2710 protocol=1
-      2023-11-14T22:13:20.100000Z  10.0.0.1:40000 → 10.0.0.255:694        classic    status  node2       seq=1    gen=100  ok(2)           st=up dt=2710 protocol=1
+      2023-11-14T22:13:20.100000Z  10.0.0.1:40000 → 10.0.0.255:694        classic    status  node2       seq=1    gen=100  ok(2)           st=up dt=2710 protocol=1  [a copy: number 1 came before]
       2023-11-14T22:13:20.200000Z  10.0.0.1 → 10.0.0.255                  netstring  NS_st   10.0.0.255  seq=-    gen=-    ok(1)           st=ping info=ping
       2023-11-14T22:13:20.300000Z  [fd00::1]:40000 → [ff12::1:2:3:4]:694  netstring  x       node1       seq=255  gen=-    ok(1)           s={a=1 b={c=2}} l=[abc, defg] q="two\\nlines"
       2023-11-14T22:13:20.400000Z  10.0.0.1:40000 → 10.0.0.255:694        netstring  status  node2       seq=1    gen=100  bad(1)          st=up dt=2710 protocol=1  [not accepted: its signature does not fit key 1 (sha1)]
@@ -105,6 +105,7 @@ describe('text', () => {
     `);
     expect(err).toMatchInlineSnapshot(`
       "4 messages of 8: a node would not accept
+      1 message of 8: heard before
       "
     `);
     expect(code).toBe(0);
@@ -152,6 +153,10 @@ describe('JSON', () => {
         generation: 100,
         auth: 'ok',
         authIndex: 1,
+        accepted: true,
+        reason: null,
+        why: null,
+        lost: 0,
         fields: {
           t: 'x',
           s: { a: '1', b: { c: '2' } },
@@ -192,6 +197,85 @@ describe('JSON', () => {
     const { code, out } = await decode([onUdp(latin1('garbage')), onUdp(statusBytes)], { json: true });
     expect(jsonLines(out)).toMatchObject([{ error: 'does not start as a heartbeat message (byte 0)' }, { auth: 'ok' }]);
     expect(code).toBe(1);
+  });
+});
+
+describe('over the course of a capture', () => {
+  const life = (generation: string, ...numbers: readonly number[]): Uint8Array[] =>
+    numbers.map((seq) => {
+      const fields = [
+        field('t', 'status'),
+        field('src', 'node1'),
+        field('seq', seq.toString(16)),
+        field('hg', generation),
+        field('ts', '1'),
+      ];
+      return onUdp(encodeDatagram(fields, { msgfmt: 'netstring', keys: sha1Keys }));
+    });
+  const reasons = async (packets: readonly Uint8Array[], options: Partial<DecodeOptions> = {}): Promise<unknown[]> =>
+    jsonLines((await decode(packets, { json: true, ...options })).out).map((line) => {
+      const { accepted, reason, lost } = line as { accepted: boolean; reason: string | null; lost: number };
+      expect(accepted).toBe(reason === null);
+      return reason ?? lost;
+    });
+
+  test('copies, gaps, what fills them, what is past, and another life are told apart', async () => {
+    expect(
+      await reasons([...life('a', 1, 2, 2, 6, 4, 4, 1), ...life('b', 1), ...life('a', 7), ...life('b', 2)]),
+    ).toEqual([0, 0, 'copy', 3, 0, 'old', 'old', 0, 'replay', 0]);
+  });
+
+  test('the text says so', async () => {
+    const { out, err } = await decode([...life('b', 1, 5), ...life('a', 7)]);
+    expect(out).toContain('[3 before it not heard]');
+    expect(out).toContain('[not accepted: generation 10 is past: node1 has generation 11 by now]');
+    expect(err).toBe('1 message of 3: a node would not accept\n');
+  });
+
+  test('forgeries do not count for what comes after them', async () => {
+    const forged = encodeDatagram(
+      [field('t', 'status'), field('src', 'node1'), field('seq', 'ff'), field('hg', 'ff'), field('ts', '1')],
+      { msgfmt: 'netstring', keys: oneKey('sha1', 'stranger') },
+    );
+    expect(await reasons([...life('a', 1), onUdp(forged), ...life('a', 2)])).toEqual([0, 'bad-signature', 0]);
+  });
+
+  test('--port makes other ports wrong ones', async () => {
+    const packets = [onUdp(statusBytes, 700), onUdp(statusBytes, 694)];
+    expect(await reasons(packets, { port: 700 })).toEqual([0, 'wrong-port']);
+    expect(await reasons(packets)).toEqual([0, 'copy']);
+  });
+});
+
+describe('recordings of serial lines', () => {
+  test.each(corpusFiles().filter(({ name }) => name.endsWith('.tty')))(
+    '$name of the corpus: all accepted',
+    async ({ name, keys, messages }) => {
+      const [key] = keys.keys;
+      const authkeysFile = join(folder, 'serial.keys');
+      await writeFile(authkeysFile, `${key?.index} ${key?.method} ${key?.key}\n`);
+      const { code, out, err } = await run({ file: fileURLToPath(corpusPath(name)), authkeysFile, json: true });
+      const lines = jsonLines(out) as { ts: unknown; offset: number; accepted: boolean; format: string }[];
+      expect(lines).toHaveLength(messages);
+      for (const line of lines) expect(line).toMatchObject({ ts: null, src: null, accepted: true, format: 'classic' });
+      expect(lines.map(({ offset }) => offset)).toEqual(lines.map(({ offset }) => offset).toSorted((a, b) => a - b));
+      expect({ code, err }).toEqual({ code: 0, err: '' });
+    },
+  );
+
+  test('with noise and halves: what is whole is shown, with its place, and the rest is counted', async () => {
+    const message = encodeClassic(status, { keys: sha1Keys, nul: false });
+    const file = join(folder, 'noisy.tty');
+    await writeFile(
+      file,
+      Buffer.concat([Buffer.from('login: \n'), message.subarray(40), message, message.subarray(0, 30)]),
+    );
+    const { code, out, err } = await run({ file, authkeysFile: join(folder, 'authkeys') });
+    expect(out).toMatch(
+      new RegExp(`^byte ${8 + message.length - 40}  serial  classic  status  node2 .* ok\\(1\\) .*\n$`),
+    );
+    expect(err).toContain(`${8 + message.length - 40 + 30} bytes of the line belong to no whole message`);
+    expect(code).toBe(0);
   });
 });
 
@@ -315,7 +399,7 @@ describe('keys', () => {
   test.each([
     ['auth 1\n', 'there is no key in it'],
     ['1 sha1\n', 'line 1: method sha1 needs a key'],
-    ['# x\n1 sha2 secret\n', 'line 2: the method must be crc, md5 or sha1'],
+    ['# x\n1 sha2 secret\n', 'line 2: the method must be one of crc, md5, sha1, hmac-sha256'],
     ['16 md5 secret\n', 'line 1: a key line starts with a number from 0 to 15'],
     ['x md5 secret\n', 'line 1: a key line starts with a number from 0 to 15'],
   ])('in %j: %s', (text, problem) => {

@@ -5,6 +5,7 @@ import type { AuthKeys } from '../../../conf/settings.ts';
 import { crc32 } from '../../../runtime/message/crc.ts';
 import { decodeDatagram, encodeClassic, encodeDatagram, encodeNetstring } from '../../../runtime/message/datagram.ts';
 import { binaryField, type FieldList, field, getBytes, getHex, getString } from '../../../runtime/message/message.ts';
+import { bzip2Compress } from '../../../runtime/sys/bzip2.ts';
 import { latin1, latin1Text, nested, oneKey, sha1Keys, status } from './vectors.ts';
 
 const crcKeys = oneKey('crc');
@@ -36,6 +37,12 @@ const packed = (payload: Uint8Array, algorithm = 'zlib'): FieldList => [
   binaryField('_compressed_payload', payload),
   field('_compression_algorithm', algorithm),
 ];
+/** By the system's library, which every machine that builds this has. */
+function bz2(bytes: Uint8Array): Uint8Array {
+  const packedBytes = bzip2Compress(bytes);
+  if (packedBytes === null) throw new Error('libbz2.so.1.0 is not installed');
+  return packedBytes;
+}
 const send = (fields: FieldList): Uint8Array => encodeDatagram(fields, { msgfmt: 'netstring', keys: sha1Keys });
 
 describe('look-ups', () => {
@@ -259,6 +266,32 @@ describe('signatures', () => {
     });
   });
 
+  test('by a method of 3.0.6 are told apart when ours is one that it cannot read, and only then', () => {
+    const own: AuthKeys = { selected: 1, keys: [{ index: 1, method: 'hmac-sha256', key: 'new' }] };
+    for (const method of ['sha1', 'md5', 'crc'] as const)
+      for (const index of [1, 2])
+        for (const bytes of [
+          encodeDatagram(status, { msgfmt: 'classic', keys: oneKey(method, 'new', index) }),
+          encodeClassic(status, { keys: oneKey(method, 'new', index), nul: true }),
+        ]) {
+          expect(decodeDatagram(bytes, own)).toMatchObject({ auth: 'legacy-method', authIndex: index });
+          // Beside our own key, one of theirs: what it signs is accepted, as while keys are changed.
+          const both: AuthKeys = {
+            selected: 3,
+            keys: [{ index: 3, method: 'hmac-sha256', key: 'x' }, ...oneKey(method, 'new', index).keys],
+          };
+          expect(decodeDatagram(bytes, both)).toMatchObject({ auth: 'ok' });
+        }
+    const stranger = oneKey('hmac-sha256', 'another');
+    expect(decodeDatagram(encodeDatagram(status, { msgfmt: 'netstring', keys: stranger }), own)).toMatchObject({
+      auth: 'bad',
+    });
+    const ours = encodeDatagram(status, { msgfmt: 'netstring', keys: own });
+    expect(decodeDatagram(ours, own)).toMatchObject({ auth: 'ok', fields: status });
+    expect(decodeDatagram(ours, oneKey('sha1', 'new'))).toMatchObject({ auth: 'bad' });
+    expect(latin1Text(ours)).toMatch(/%%%\n66:1 [0-9a-f]{64},$/);
+  });
+
   test('missing is none, without keys unknown', () => {
     expect(decodeDatagram(encodeNetstring(status), sha1Keys)).toMatchObject({ auth: 'none', authIndex: null });
     expect(decodeDatagram(encodeClassic(status, { keys: null, nul: false }), sha1Keys)).toMatchObject({
@@ -309,6 +342,25 @@ describe('compression', () => {
     expect(decodeDatagram(bytes, sha1Keys)).toMatchObject({ auth: 'ok', fields: nested });
   });
 
+  test.each(['classic', 'netstring'] as const)('bz2 carries what zlib carries (msgfmt %s)', (msgfmt) => {
+    for (const fields of [status, nested, [field('t', 'big'), field('crm_xml', 'abcdefghij'.repeat(20_000))]]) {
+      const bytes = encodeDatagram(fields, { msgfmt, keys: sha1Keys, compressOverBytes: 10, compression: 'bz2' });
+      expect(latin1Text(bytes)).toContain('_compressed_payload=BZh1');
+      expect(latin1Text(bytes)).toContain('_compression_algorithm=bz2');
+      const result = decodeDatagram(bytes, sha1Keys);
+      expect(result.ok && result.fields.filter(([name]) => name !== 'auth')).toEqual(fields);
+    }
+  });
+
+  test('a bomb of bz2 is refused, not inflated', () => {
+    const bomb = bz2(Buffer.alloc(60_000_000));
+    expect(bomb.length).toBeLessThan(65_000);
+    expect(decodeDatagram(send(packed(bomb, 'bz2')), sha1Keys)).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining('2097152'),
+    });
+  });
+
   test('a bomb is refused, not inflated', () => {
     const bomb = deflateSync(Buffer.alloc(60_000_000), { level: 9 });
     expect(bomb.length).toBeLessThan(65_000);
@@ -322,7 +374,8 @@ describe('compression', () => {
     ['damaged', packed(latin1('no zlib at all')), 'damaged'],
     ['empty', packed(new Uint8Array()), 'damaged'],
     ['cut', packed(deflateSync(encodeNetstring(status)).subarray(0, 40)), 'damaged'],
-    ['bz2', packed(latin1('BZh1'), 'bz2'), 'bz2 is not supported'],
+    ['damaged bz2', packed(latin1('BZh1'), 'bz2'), 'damaged (bz2)'],
+    ['cut bz2', packed(bz2(encodeNetstring(status)).subarray(0, 60), 'bz2'), 'damaged (bz2)'],
     ['of another kind', packed(latin1('x'), 'lz4'), 'unknown compression algorithm "lz4"'],
     ['of no kind', [binaryField('_compressed_payload', latin1('x'))], 'does not name its algorithm'],
     ['no message', packed(deflateSync(Buffer.from('hello'))), 'inside the compressed payload: no heartbeat message'],

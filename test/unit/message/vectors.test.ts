@@ -2,8 +2,16 @@ import { createHmac } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { prepareHmac } from '../../../plugins/auth/hmac.ts';
+import { authMethods } from '../../../plugins/auth/index.ts';
 import { crc32 } from '../../../runtime/message/crc.ts';
-import { decodeDatagram, encodeClassic, encodeDatagram, encodeNetstring } from '../../../runtime/message/datagram.ts';
+import {
+  decodeDatagram,
+  encodeClassic,
+  encodeClassicDatagram,
+  encodeDatagram,
+  encodeNetstring,
+} from '../../../runtime/message/datagram.ts';
+import { type FieldList, field } from '../../../runtime/message/message.ts';
 import { latin1, latin1Text, nested, oneKey, sha1Keys, status } from './vectors.ts';
 
 describe('crc', () => {
@@ -63,6 +71,18 @@ describe('the status message', () => {
     expect(latin1Text(encodeClassic(status, { keys, nul: false }))).toContain(`\nauth=1 ${classic}\n<<<\n`);
   });
 
+  test('the digests of hmac-sha256 are those of RFC 4231', () => {
+    const text = latin1('what do ya want for nothing?');
+    expect(authMethods['hmac-sha256'].prepare(latin1('Jefe'))(text, 0, text.length)).toBe(
+      '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843',
+    );
+    const longKey = new Uint8Array(131).fill(0xaa);
+    const larger = latin1('Test Using Larger Than Block-Size Key - Hash Key First');
+    expect(authMethods['hmac-sha256'].prepare(longKey)(larger, 0, larger.length)).toBe(
+      '60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54',
+    );
+  });
+
   test('as msgfmt netstring sends it: 239 bytes', () => {
     const bytes = encodeDatagram(status, { msgfmt: 'netstring', keys: sha1Keys });
     expect(bytes).toHaveLength(239);
@@ -83,6 +103,21 @@ describe('the status message', () => {
     expect(bytes).toHaveLength(191);
     expect(bytes.at(-1)).toBe(0);
     expect(decodeDatagram(bytes, sha1Keys)).toMatchObject({ ok: true, format: 'classic', auth: 'ok', authIndex: 1 });
+  });
+
+  test('as it is sent while keys change: the same classic bytes, unless they do not fit', () => {
+    const options = { msgfmt: 'netstring', keys: sha1Keys } as const;
+    expect(encodeClassicDatagram(status, options)).toEqual(encodeClassic(status, { keys: sha1Keys, nul: true }));
+    const nestedBytes = encodeClassicDatagram(nested, options);
+    expect(nestedBytes).toEqual(encodeClassic(nested, { keys: sha1Keys, nul: true }));
+    expect(decodeDatagram(nestedBytes, sha1Keys)).toMatchObject({ format: 'classic', auth: 'ok' });
+    const large = [field('t', 'big'), field('x', 'a'.repeat(70_000))];
+    expect(encodeClassicDatagram(large, options)).toEqual(encodeDatagram(large, options));
+    const unspeakable: FieldList = [
+      ['t', 0, 'x'],
+      ['l', 3, ['two\nlines']],
+    ];
+    expect(encodeClassicDatagram(unspeakable, options)).toEqual(encodeDatagram(unspeakable, options));
   });
 
   test('an auth field that it has already is replaced, not signed', () => {

@@ -1,0 +1,89 @@
+/**
+ * The heart board: proof that this node beats, in memory that the daemon's threads and its guardian process share.
+ *
+ * Membership notes every heartbeat that it has sent, the MCP every turn of its own loop. The watchdog kicks its device only for new beats; the
+ * guardian releases what the node holds when the beats stop although the daemon is still there (frozen by SIGSTOP, a debugger, a machine
+ * without CPU), and leaves its own note, so that a daemon that goes on starts nothing.
+ *
+ * It is an anonymous file in memory (memfd): a note is one pwrite of 8 bytes, which never waits for a disk, and the guardian inherits the
+ * descriptor. The monotonic clock is the same one in all processes.
+ */
+import { readSync, writeSync } from 'node:fs';
+import { libc, systemCallError } from '../runtime/sys/libc.ts';
+import { type Ms, ms } from '../runtime/units.ts';
+
+/** The descriptor's number: valid in all threads of the process that opened it. */
+export type HeartFd = number;
+
+/** How far the node's life is: the watchdog's device is opened in `running` and let go only in `released`. */
+export type HeartPhase = 'starting' | 'running' | 'released';
+
+const phases: readonly HeartPhase[] = ['starting', 'running', 'released'];
+
+/** 8 bytes each, in the machine's byte order. */
+const places = { membership: 0, mcp: 8, phase: 16, seized: 24 } as const;
+const sizeBytes = 32;
+
+/** MFD_CLOEXEC of <linux/memfd.h>: scripts and a restarted daemon do not get it. */
+const closeOnExec = 1;
+
+/** What the board says. Instants are of the monotonic clock; null = never. */
+export interface HeartView {
+  readonly membershipMs: Ms | null;
+  readonly mcpMs: Ms | null;
+  readonly phase: HeartPhase;
+  /** When the guardian took over what a frozen daemon held. */
+  readonly seizedMs: Ms | null;
+}
+
+/** Makes an empty board; called once by the main thread. Throws SystemCallError. */
+export function openHeart(): HeartFd {
+  const fd = libc().memfd_create('systole-heart', closeOnExec);
+  if (fd < 0) throw systemCallError('memfd_create', 'share memory with the guardian');
+  writeSync(fd, new Uint8Array(sizeBytes), 0, sizeBytes, 0);
+  return fd;
+}
+
+/** One thread's or process's end of the board. */
+export class Heart {
+  readonly #fd: HeartFd;
+  readonly #note = new BigInt64Array(1);
+  readonly #all = new BigInt64Array(sizeBytes / 8);
+
+  constructor(fd: HeartFd) {
+    this.#fd = fd;
+  }
+
+  /** A heartbeat was sent, or the main thread's loop has turned. */
+  beat(who: 'membership' | 'mcp'): void {
+    this.#write(places[who], process.hrtime.bigint());
+  }
+
+  enter(phase: HeartPhase): void {
+    this.#write(places.phase, BigInt(phases.indexOf(phase)));
+  }
+
+  /** From the guardian: from now on the daemon must start nothing. */
+  seize(): void {
+    this.#write(places.seized, process.hrtime.bigint());
+  }
+
+  read(): HeartView {
+    readSync(this.#fd, this.#all, 0, sizeBytes, 0);
+    const instant = (place: number): Ms | null => {
+      const ns = this.#all[place / 8] ?? 0n;
+      return ns === 0n ? null : ms(Number(ns) / 1e6);
+    };
+    return {
+      membershipMs: instant(places.membership),
+      mcpMs: instant(places.mcp),
+      phase: phases[Number(this.#all[places.phase / 8] ?? 0n)] ?? 'starting',
+      seizedMs: instant(places.seized),
+    };
+  }
+
+  #write(place: number, value: bigint): void {
+    this.#note[0] = value;
+    writeSync(this.#fd, this.#note, 0, 8, place);
+  }
+}
