@@ -3,16 +3,20 @@
  * groups that could not start here.
  *
  * Both nodes run these rules on the same facts and come to opposite halves of one decision. Of a group that both hold, the node that it
- * does not prefer gives it up, at once. The preferred owner keeps it; only when the other node has not reacted after {@link YIELD_MS} (it
- * is a Heartbeat 3.0.6, which never resolves this), or {@link YIELD_TO_DEAF_MS} when it has declared us dead (one direction is blocked), does
- * the owner give way instead: one owner is better than the right one. Of a group that nobody holds, only its preferred owner takes it.
+ * does not prefer gives it up, at once. The preferred owner keeps it. Another node that does not react is a Heartbeat 3.0.6, which never
+ * resolves this by itself: after {@link TAKE_BACK_MS} it is asked for the groups in its own protocol, which also clears a claim without a group
+ * behind it (3.0.6 claims everything when any third node dies). Only when that has not helped after {@link YIELD_MS}, or {@link YIELD_TO_DEAF_MS}
+ * when it has declared us dead (one direction is blocked), does the owner give way instead: one owner is better than the right one. Of a group
+ * that nobody holds, only its preferred owner takes it.
  */
 import { groupsOf } from './groups.ts';
 import { includes, type Kind, kindsOf, mirrorSet } from './holdings.ts';
-import { askMessage } from './messages.ts';
+import { askMessage, takeoverMessage } from './messages.ts';
 import { acquireOwn } from './negotiation.ts';
 import type { Turn } from './turn.ts';
 
+/** How long the other node may take to react by itself before it is asked to give up what both hold [ms]. */
+const TAKE_BACK_MS = 2_000;
 /** How long the preferred owner waits for the other node to give a group up that both hold [ms]. */
 const YIELD_MS = 5_000;
 /** The same when the other node has declared us dead: it can hardly react to what it does not hear [ms]. */
@@ -67,16 +71,36 @@ function resolveDoubleHolding(turn: Turn): void {
     state.needsFailback = false;
     giveWay(turn, 'foreign', 'it is their preferred owner');
   }
+  if (!heldTwice(turn, 'local')) state.takeBackAsked = false;
   if (!able || !heldTwice(turn, 'local')) {
     state.deadlines.yieldMs = null;
+    state.deadlines.takeBackMs = null;
     return;
   }
+  takeBack(turn);
   const patienceMs = state.other?.deaf === true ? YIELD_TO_DEAF_MS : YIELD_MS;
   state.deadlines.yieldMs ??= turn.in(patienceMs);
   if (state.deadlines.yieldMs > turn.nowMs) return;
   state.deadlines.yieldMs = null;
   const deaf = patienceMs === YIELD_TO_DEAF_MS ? ' and does not hear us' : '';
   giveWay(turn, 'local', `it did not give them up within ${patienceMs / 1000} s${deaf}`);
+}
+
+/** Once in each such state, and only a node that hears us. */
+function takeBack(turn: Turn): void {
+  const { state } = turn;
+  const { deadlines, other } = state;
+  if (state.takeBackAsked || other?.deaf === true) {
+    deadlines.takeBackMs = null;
+    return;
+  }
+  deadlines.takeBackMs ??= turn.in(TAKE_BACK_MS);
+  if (deadlines.takeBackMs > turn.nowMs) return;
+  deadlines.takeBackMs = null;
+  if (other?.stable !== true || state.phase !== 'stable' || turn.isBusy) return;
+  state.takeBackAsked = true;
+  turn.log('WARN', `Both machines own local resources: asking ${other.name} to give them up.`);
+  turn.send(takeoverMessage('local'));
 }
 
 function giveWay(turn: Turn, kind: Kind, because: string): void {

@@ -519,10 +519,32 @@ describe('two owners, and none', () => {
     expect(bench.hear('resource rsc_hold=all rtype=full isstable=1')).toContain('release double-holding db');
   });
 
+  const asking = [
+    'log WARN: Both machines own local resources: asking node2 to give them up.',
+    'send hb_takeover rsc_hold=local',
+  ];
+
+  it('asks a node that keeps them in its own protocol, once', () => {
+    const bench = steady();
+    bench.hear('resource rsc_hold=all rtype=full isstable=1');
+    expect(bench.pass(1_999)).toEqual([]);
+    expect(bench.pass(1)).toEqual(asking);
+    expect(bench.hear('ask_resources rsc_hold=foreign info=me')).toContain(
+      'send ask_resources rsc_hold=foreign info=other',
+    );
+    bench.hear('resource rsc_hold=local rtype=full isstable=0 info=standby');
+    expect(bench.pass(10_000)).toEqual([]);
+    bench.hear('ask_resources rsc_hold=foreign info=done');
+    bench.finish();
+    bench.hear('resource rsc_hold=local rtype=full isstable=1');
+    expect(bench.pass(60_000).filter((line) => line.startsWith('release'))).toEqual([]);
+    expect(bench.state.claims).toBe('local');
+  });
+
   it('gives way after 5 s when the other node does not, and takes its groups back when it may', () => {
     const bench = steady();
     bench.hear('resource rsc_hold=all rtype=full isstable=1');
-    expect(bench.pass(4_999)).toEqual([]);
+    expect(bench.pass(4_999)).toEqual(asking);
     expect(bench.pass(1)).toContain('release double-holding web');
     bench.finish();
     expect(bench.state.claims).toBe('none');

@@ -73,6 +73,7 @@ export function initialResources(config: ResourcesConfig): ResourcesState {
     jobs: new Map(),
     nextJob: 1,
     deadlines: { ...noDeadlines },
+    takeBackAsked: false,
     work: { local: false, foreign: false, told: false },
     audit: new Set(),
     earlyDeath: null,
@@ -108,10 +109,19 @@ export function step(state: ResourcesState, input: ResourcesInput, nowMs: Ms): R
 
 /** When `timer` is due [ms, monotonic]; null: there is nothing to wait for. */
 export function nextDeadlineMs(state: ResourcesState): Ms | null {
-  const { settleMs, retryMs, yieldMs, adoptMs, askMs } = state.deadlines;
+  const { settleMs, retryMs, yieldMs, takeBackMs, adoptMs, askMs } = state.deadlines;
   const standbyMs = 'deadlineMs' in state.standby ? state.standby.deadlineMs : null;
   let first: Ms | null = null;
-  for (const at of [settleMs, retryMs, yieldMs, adoptMs, askMs, standbyMs, state.operator?.beginMs ?? null]) {
+  for (const at of [
+    settleMs,
+    retryMs,
+    yieldMs,
+    takeBackMs,
+    adoptMs,
+    askMs,
+    standbyMs,
+    state.operator?.beginMs ?? null,
+  ]) {
     if (at !== null && (first === null || at < first)) first = at;
   }
   return first;

@@ -152,6 +152,8 @@ export interface Deadlines {
   retryMs: Ms | null;
   /** The other node had time enough to give up what both hold. */
   yieldMs: Ms | null;
+  /** The other node is asked to give up what both hold. */
+  takeBackMs: Ms | null;
   /** Our groups were without an owner long enough. */
   adoptMs: Ms | null;
   /** Legacy: an `ip-request` got no answer. */
@@ -162,6 +164,7 @@ export const noDeadlines: Readonly<Deadlines> = {
   settleMs: null,
   retryMs: null,
   yieldMs: null,
+  takeBackMs: null,
   adoptMs: null,
   askMs: null,
 };
@@ -202,6 +205,8 @@ export interface ResourcesState {
   nextJob: number;
   readonly deadlines: Deadlines;
   /** Startup work, for the line `Initial resource acquisition complete`. */
+  /** The other node was asked to give up what both hold. */
+  takeBackAsked: boolean;
   readonly work: { local: boolean; foreign: boolean; told: boolean };
   /** Audit lines that are true at present: each is logged when it becomes true. */
   audit: ReadonlySet<string>;

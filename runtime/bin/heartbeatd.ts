@@ -185,7 +185,8 @@ async function startNode({
 
 /** The last thing that this process does. */
 function endProcess(how: McpEnd, runDir: string, log: Log): void {
-  removePidFile();
+  // Who begins anew keeps its pid, and the file: `systole stop` finds it there while there is no socket.
+  if (how.type !== 'restart') removePidFile();
   // Not process.exit: it ends one thread after the other, waits for each, and one that is ended in native code can abort the process.
   if (how.type === 'emergency') exitAtOnce(exitCode.emergency);
   rmSync(adminSocketPath(runDir), { force: true });
@@ -258,6 +259,8 @@ function listenToSignals(mcp: Mcp, options: Options): void {
 function restartProcess(log: Log): void {
   log.write('info', 'Restarting heartbeat.');
   log.close();
+  // Until the new program has its own handlers, SIGTERM ends the process as it is: nothing is held now.
+  process.removeAllListeners('SIGTERM');
   process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env);
 }
 

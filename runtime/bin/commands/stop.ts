@@ -1,7 +1,7 @@
 /** `systole stop` and `systole reload`: ask the running daemon, and wait until it has done it. */
 import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
-import { adminRequest, hung, lostConnection, notPermitted, runningPid } from '../admin-client.ts';
+import { type AdminAnswer, adminRequest, hung, lostConnection, notPermitted, runningPid } from '../admin-client.ts';
 import { adminSocketPath } from '../directories.ts';
 import { type ExitCode, exitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -22,7 +22,7 @@ export interface StopOptions {
  */
 export async function runStop(options: StopOptions, io: Io): Promise<ExitCode> {
   const pid = runningPid(options.runDir);
-  const answer = await adminRequest(adminSocketPath(options.runDir), 'stop', { wait: true }, options.timeoutMs);
+  const answer = await askToStop(options, pid);
   const say = (stopped: boolean, text: string): void => {
     if (options.json) io.out(`${JSON.stringify({ stopped, text })}\n`);
     else if (stopped) io.out(`${text}\n`);
@@ -30,8 +30,7 @@ export async function runStop(options: StopOptions, io: Io): Promise<ExitCode> {
   };
   switch (answer.kind) {
     case 'not-running':
-      // One that is just ending, or has not come up yet, has no socket either.
-      if (pid !== null && !(await gone(pid, endingMs))) {
+      if (pid !== null && processExists(pid)) {
         say(false, `the daemon (pid ${pid}) runs, but nobody answers at its socket: kill -TERM ${pid} stops it too`);
         return exitCode.general;
       }
@@ -54,8 +53,7 @@ export async function runStop(options: StopOptions, io: Io): Promise<ExitCode> {
       return exitCode.ok;
     }
     case 'lost':
-      if (pid !== null && !(await gone(pid, endingMs)))
-        say(false, `${lostConnection}; the process (pid ${pid}) is still there`);
+      if (pid !== null && processExists(pid)) say(false, `${lostConnection}; the process (pid ${pid}) is still there`);
       else say(false, `${lostConnection}. It is gone; its guardian releases what it held`);
       return exitCode.general;
     case 'not-permitted':
@@ -73,10 +71,24 @@ export async function runStop(options: StopOptions, io: Io): Promise<ExitCode> {
   }
 }
 
+/**
+ * A daemon that is just ending has no socket any more, and one that begins anew (the same process) has none yet: that one is asked again, or it
+ * would come up behind the back of whoever has stopped it.
+ */
+async function askToStop({ runDir, timeoutMs }: StopOptions, pid: number | null): Promise<AdminAnswer> {
+  const end = performance.now() + Math.min(timeoutMs, comingUpMs);
+  for (;;) {
+    const answer = await adminRequest(adminSocketPath(runDir), 'stop', { wait: true }, timeoutMs);
+    const nobody = answer.kind === 'not-running' || answer.kind === 'lost';
+    if (!nobody || pid === null || !processExists(pid) || performance.now() > end) return answer;
+    await delay(100);
+  }
+}
+
 const stopped = v.object({ pid: v.number(), stuck: v.optional(v.array(v.string()), []) });
 
-/** How long a daemon may take to end that has no socket any more [ms]. */
-const endingMs = 5_000;
+/** How long a process may be without a socket: a daemon that ends, or comes up on a busy machine [ms]. */
+const comingUpMs = 30_000;
 
 const released = (stuck: readonly string[]): string =>
   stuck.length === 0 ? 'resources are released' : `resources are released but ${stuck.join(', ')}`;
