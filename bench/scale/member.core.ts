@@ -17,6 +17,13 @@ export function memberOf(payload: Buffer): number | null {
   return digits === undefined ? null : Number(digits);
 }
 
+/** The number of the member that a `stonith` packet is about; null for anything else. */
+export function memberFound(payload: Buffer): number | null {
+  const text = payload.toString('latin1');
+  const digits = text.includes('t=stonith') ? /\bnode=m(\d+)/.exec(text)?.[1] : undefined;
+  return digits === undefined ? null : Number(digits);
+}
+
 /** One key, as in the authkeys of the node that hears them. */
 export function crowdKeys(key: string): AuthKeys {
   return { selected: 1, keys: [{ index: 1, method: 'sha1', key }] };

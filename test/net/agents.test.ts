@@ -19,9 +19,18 @@ interface Plan {
   readonly extra?: string;
   readonly program?: NonNullable<ClusterPlan['program']>;
   readonly eventScripts?: Readonly<Record<string, string>>;
+  /** For a node that is alone [ms]; else that of all scenarios. */
+  readonly initdeadMs?: number;
 }
 
-function plan({ group, resources = [address], extra = '', program, eventScripts }: Plan): ClusterPlan {
+function plan({
+  group,
+  resources = [address],
+  extra = '',
+  program,
+  eventScripts,
+  initdeadMs = times.initdeadMs,
+}: Plan): ClusterPlan {
   return {
     networks: ['net0'],
     configure: () => ({
@@ -30,7 +39,7 @@ debugfile /var/log/ha-debug
 logfacility none
 keepalive ${times.keepaliveMs}ms
 deadtime ${times.deadtimeMs}ms
-initdead ${times.initdeadMs}ms
+initdead ${initdeadMs}ms
 auto_failback off
 ${extra}
 bcast eth0
@@ -261,7 +270,7 @@ requireLab()('agents', () => {
 
   test('an address that another machine has too is told, for both families', async () => {
     await using cluster = await Cluster.create(
-      plan({ group: `${address}/24/eth0 ${address6}/64/eth0\nnode1 systemd:nginx`, resources: [] }),
+      plan({ group: `${address}/24/eth0 ${address6}/64/eth0\nnode1 systemd:nginx`, resources: [], initdeadMs: 3_000 }),
     );
     const [node1, node2] = [cluster.host('node1'), cluster.host('node2')];
     // A stranger with both addresses: node2 is configured, but its cluster program does not run.

@@ -9,6 +9,7 @@ import { type DetectOptions, runBenchDetect } from '../../bench/detect/command.t
 import { readRecords } from '../../bench/detect/records.ts';
 import { floor } from '../../bench/peers/floor.ts';
 import { measureScale } from '../../bench/scale/run.ts';
+import { programs } from '../../bench/scale/trackers.ts';
 import { runContest } from '../../bench/soak/contest.ts';
 import { requireLab } from './lab/require.ts';
 
@@ -120,10 +121,12 @@ requireLab()('the benchmark', () => {
     expect(told).toHaveLength(1);
   });
 
-  test('a crowd of simulated nodes is tracked, and each death found', async () => {
-    const plan = { peers: 20, keepaliveMs: 100, deadtimeMs: 1_000, seconds: 1, deaths: 6 };
+  test.each(programs)('a crowd of simulated nodes is tracked by %s, and each death found', async (program) => {
+    const plan = { program, peers: 20, keepaliveMs: 100, deadtimeMs: 1_000, seconds: 1, deaths: 6 };
     const result = await measureScale(plan, () => undefined);
     expect(result).toMatchObject({ missed: 0, falseDeaths: 0, overheadMs: { count: 6 } });
     expect(result.cpuShare).toBeGreaterThan(0);
+    expect(result.beatsHeard).toBeGreaterThan(0);
+    expect(result.residentMb).toBeGreaterThan(1);
   });
 });

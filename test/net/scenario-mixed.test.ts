@@ -2,7 +2,7 @@
  * One node runs Systole, the other one the real Heartbeat 3.0.6: a cluster as two of a kind, which is what an upgrade node by node needs.
  */
 import { expect, test } from 'vitest';
-import { Cluster, handoverMs, takeoverMs, twoLinks } from './cluster.ts';
+import { Cluster, handoverMs, takeoverMs, times, twoLinks } from './cluster.ts';
 import { requireLab } from './lab/require.ts';
 import { eventually } from './lab/wait.ts';
 
@@ -128,5 +128,26 @@ requireLab()('Systole beside Heartbeat 3.0.6', () => {
     expect(complaints(cluster, 'node1')).toEqual([]);
 
     await cluster.stopAll();
+  });
+
+  test.concurrent('a third node is added and never comes: what the real one then claims moves nothing', async () => {
+    await using cluster = await Cluster.create(
+      twoLinks('auto_failback on', { program: (host) => (host === 'node2' ? 'heartbeat' : 'systole') }),
+    );
+    await cluster.up();
+    await expectActive(cluster, 'node1', 'node2');
+    const sinceMs = Date.now();
+    const [node1, node2] = [cluster.host('node1'), cluster.host('node2')];
+    const offset = node1.log().length;
+    await node2.run(['/usr/share/heartbeat/hb_addnode', 'node3']);
+    await node2.waitForLog(/mach_down takeover complete for node node3/, { timeoutMs: 2 * times.initdeadMs });
+    await node1.waitForLog(/Both machines own our resources!/, { fromOffset: offset, timeoutMs: takeoverMs });
+    await node1.waitForLog(/remote resource transition completed/, { fromOffset: offset, timeoutMs: takeoverMs });
+    await eventually(async () => (await node1.clStatus('rscstatus')).answer === 'local', {
+      what: 'node1 to hold its own and no more',
+      timeoutMs: takeoverMs,
+    });
+    await cluster.expectOwner({ scenario: 'mixed: a third node never comes', sinceMs, owner: 'node1', outageMs: 0 });
+    expect(node1.log().slice(offset)).not.toMatch(/giving them up/);
   });
 });

@@ -77,8 +77,11 @@ export async function runStop(options: StopOptions, io: Io): Promise<ExitCode> {
  */
 async function askToStop({ runDir, timeoutMs }: StopOptions, pid: number | null): Promise<AdminAnswer> {
   const end = performance.now() + Math.min(timeoutMs, comingUpMs);
+  let wasLost = false;
   for (;;) {
-    const answer = await adminRequest(adminSocketPath(runDir), 'stop', { wait: true }, timeoutMs);
+    const said = await adminRequest(adminSocketPath(runDir), 'stop', { wait: true }, timeoutMs);
+    wasLost ||= said.kind === 'lost';
+    const answer: AdminAnswer = wasLost && said.kind === 'not-running' ? { kind: 'lost' } : said;
     const nobody = answer.kind === 'not-running' || answer.kind === 'lost';
     if (!nobody || pid === null || !processExists(pid) || performance.now() > end) return answer;
     await delay(100);
