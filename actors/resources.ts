@@ -142,9 +142,6 @@ export default defineActor<ResourcesProtocol, ShellState>({
     const afterwards = new Afterwards();
     ctx.onExit(() => afterwards.flush());
     const log = writeLater(openLog(target, openSyslog), afterwards);
-    const realtime = realtimePriority === null ? null : setRealtime(realtimePriority);
-    if (realtime !== null && !realtime.granted)
-      log.write('WARN', `resources: no real-time scheduling: ${realtime.reason}`);
     const environment = scriptEnvironment(settings, process.env);
     const guardian = new GuardianClient({
       mode: settings.guardian,
@@ -170,6 +167,10 @@ export default defineActor<ResourcesProtocol, ShellState>({
     const heart = new Heart(heartFd);
     await rehearseTakeover(settings);
     globalThis.gc?.();
+    // Not before: what a start computes in real time keeps everybody else from running, the beats of other programs included.
+    const realtime = realtimePriority === null ? null : setRealtime(realtimePriority);
+    if (realtime !== null && !realtime.granted)
+      log.write('WARN', `resources: no real-time scheduling: ${realtime.reason}`);
     const groups = settings.managesResources ? settings.groups : [];
     const scriptLog = (tag: string, line: string): void => log.script(tag, process.pid, line);
     const clock = new SystemClock();

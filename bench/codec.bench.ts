@@ -3,18 +3,23 @@
  *
  * `node bench/codec.bench.ts [--json] [--seconds N]`. `--seconds` is the time of each row [s], default 0.5.
  *
- * The last row is the rate at which one core decodes and verifies: netstring statuses with sha1, each different from the one before, counted by the
- * CPU time of all threads of the process, so that a garbage collector that works on another core is paid for. The rows before it are the best of ten
- * runs over one and the same packet.
+ * The last lines are the rate at which one core decodes and verifies: netstring statuses with sha1, each different from the one before, counted by
+ * the CPU time of all threads of the process, so that a garbage collector that works on another core is paid for; in a process of its own with
+ * Node's settings of V8, and in one with those of the daemon, which does without the optimizing compiler. The rows before are the best of ten runs
+ * over one and the same packet, with Node's settings.
  *
  * A node with 3 peers on 2 links at keepalive 100 ms receives 60 messages a second and signs 10, so
  * anything under 100 µs is not what limits it; the number to watch is the garbage, which is paid for at a moment
  * nobody chose.
  */
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import * as v from 'valibot';
 import type { AuthKeys } from '../conf/settings.ts';
+import { v8Flags } from '../runtime/bin/commands/start.ts';
 import { decodeDatagram, encodeClassic, encodeDatagram } from '../runtime/message/datagram.ts';
 import { binaryField, type FieldList, field } from '../runtime/message/message.ts';
 
@@ -124,15 +129,22 @@ function measure(seconds: number): Result[] {
 }
 
 /** How fast packets that differ are decoded and verified. */
-interface Rate {
-  readonly packets: number;
+const rateForm = v.object({
+  packets: v.number(),
   /** By the clock. */
-  readonly messagesPerSecond: number;
+  messagesPerSecond: v.number(),
   /** By the CPU time of all threads of the process. */
-  readonly messagesPerCpuSecond: number;
+  messagesPerCpuSecond: v.number(),
+});
+type Rate = v.InferOutput<typeof rateForm>;
+
+/** {@link measureRate} in a process of its own. */
+function rateWith(flags: readonly string[], seconds: number): Rate {
+  const argv = [...flags, fileURLToPath(import.meta.url), '--rate', '--seconds', String(seconds)];
+  return v.parse(rateForm, JSON.parse(execFileSync(process.execPath, argv, { encoding: 'utf8' })));
 }
 
-/** @param seconds [s, > 0]; the JIT gets as much before */
+/** @param seconds [s, > 0]; the compilers get as much before */
 function measureRate(seconds: number): Rate {
   const keys: AuthKeys = { selected: 1, keys: [{ index: 1, method: 'sha1', key: 'correct-horse' }] };
   const packets = Array.from({ length: 4_096 }, (_, number) =>
@@ -167,14 +179,24 @@ function measureRate(seconds: number): Rate {
 }
 
 const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, seconds: { type: 'string', default: '0.5' } },
+  options: {
+    json: { type: 'boolean', default: false },
+    seconds: { type: 'string', default: '0.5' },
+    /** Only the rate of this process, as JSON. */
+    rate: { type: 'boolean', default: false },
+  },
 });
 const seconds = Number(values.seconds);
-const results = measure(seconds);
-const rate = measureRate(seconds);
-if (values.json) {
-  process.stdout.write(`${JSON.stringify({ node: process.version, results, rate }, null, 2)}\n`);
-} else {
+if (values.rate) process.stdout.write(`${JSON.stringify(measureRate(seconds))}\n`);
+else report();
+
+function report(): void {
+  const results = measure(seconds);
+  const rates = { node: rateWith([], seconds), daemon: rateWith(v8Flags, seconds) };
+  if (values.json) {
+    process.stdout.write(`${JSON.stringify({ node: process.version, results, rates }, null, 2)}\n`);
+    return;
+  }
   process.stdout.write(
     'operation      method  form            bytes  messages/s  µs/message  bytes allocated/message\n',
   );
@@ -190,7 +212,10 @@ if (values.json) {
     ];
     process.stdout.write(`${cells.join('  ')}\n`);
   }
-  process.stdout.write(
-    `\ndecode + verify of ${rate.packets} different statuses (sha1, netstring): ${rate.messagesPerSecond} messages/s, ${rate.messagesPerCpuSecond} for a second of CPU time\n`,
-  );
+  process.stdout.write('\ndecode + verify of different statuses (sha1, netstring), messages/s\n');
+  for (const [whose, rate] of Object.entries(rates)) {
+    process.stdout.write(
+      `with the ${whose}'s settings of V8: ${rate.messagesPerCpuSecond} for a second of CPU time, ${rate.messagesPerSecond} by the clock\n`,
+    );
+  }
 }

@@ -30,6 +30,9 @@ const requirements: readonly Requirement[] = [
   { package: 'resource-agents', file: '/usr/lib/ocf/resource.d/heartbeat/IPaddr' },
   { package: 'cluster-glue', file: '/usr/sbin/stonith' },
   { package: 'faketime', file: 'faketime' },
+  // The benchmark's referee and floor are C.
+  { package: 'gcc', file: 'gcc' },
+  { package: 'libc6-dev', file: 'gencat' },
   { package: 'fence-agents', file: '/usr/sbin/fence_dummy' },
 ];
 
