@@ -12,6 +12,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -20,7 +21,6 @@ import { parseArgs } from 'node:util';
 import * as v from 'valibot';
 import { clientSocketPath } from '../actors/api/paths.ts';
 import { type Client, connect } from '../plugins/client/index.ts';
-import { adminEvents } from '../runtime/bin/admin-client.ts';
 import { adminSocketPath } from '../runtime/bin/directories.ts';
 import { type Datagram, PcapReader, udpDatagram } from '../test/net/lab/pcap.core.ts';
 import { LabProcess } from '../test/net/lab/process.ts';
@@ -129,7 +129,43 @@ class Crowd {
   }
 }
 
-const death = v.object({ event: v.literal('node.dead'), decidedMs: v.number() });
+const death = v.object({ event: v.object({ event: v.literal('node.dead'), decidedMs: v.number() }) });
+
+/**
+ * The operator's event stream, read only when asked: the client that is measured is in this process too, and shall not wait for it.
+ */
+class Statements {
+  readonly #socket: Socket;
+  readonly #chunks: Buffer[] = [];
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('data', (chunk: Buffer) => this.#chunks.push(chunk));
+  }
+
+  static async open(path: string): Promise<Statements> {
+    const socket = createConnection(path);
+    await once(socket, 'connect');
+    socket.write(`${JSON.stringify({ id: 1, method: 'events' })}\n`);
+    return new Statements(socket);
+  }
+
+  /** When the first death was decided [monotonic ms]; waits for its statement, and ends the stream. */
+  async decidedMs(): Promise<number> {
+    const find = (): number | null => {
+      for (const line of Buffer.concat(this.#chunks).toString().split('\n').slice(0, -1)) {
+        const parsed = v.safeParse(death, JSON.parse(line));
+        if (parsed.success) return parsed.output.event.decidedMs;
+      }
+      return null;
+    };
+    try {
+      return await eventually(find, { what: 'the statement of the death' });
+    } finally {
+      this.#socket.destroy();
+    }
+  }
+}
 
 /** Kills node2 and starts it again, so many times: from each decision to the event in the client [ms]. */
 async function callbackTimes(pair: Pair, client: Client): Promise<number[]> {
@@ -142,19 +178,10 @@ async function callbackTimes(pair: Pair, client: Client): Promise<number[]> {
       for await (const event of events) if (event.type === 'node' && event.status === 'dead') return monotonicMs();
       throw new Error('the client was disconnected');
     })();
-    const decided = new Promise<number>((resolve) => {
-      const stream = adminEvents(
-        adminSocketPath(pair.node1.runDir),
-        (event) => {
-          const parsed = v.safeParse(death, event);
-          if (!parsed.success) return;
-          stream.close();
-          resolve(parsed.output.decidedMs);
-        },
-        () => void pair.killPeer(),
-      );
-    });
-    found.push((await heard) - (await decided));
+    const statements = await Statements.open(adminSocketPath(pair.node1.runDir));
+    await pair.killPeer();
+    const heardMs = await heard;
+    found.push(heardMs - (await statements.decidedMs()));
     await pair.startPeer();
   }
   return found;
