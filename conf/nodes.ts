@@ -7,7 +7,7 @@ import { advise, type Reading, refuse } from './draft.ts';
 import type { Word } from './text.ts';
 
 /** Heartbeat's table of nodes. Ping nodes and repeated names count; only ping groups go in unchecked. */
-const maxNodes = 100;
+export const maxNodes = 100;
 
 /** Names are cut to this length on the wire [characters]. */
 const maxNameLength = 99;

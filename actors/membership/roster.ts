@@ -4,14 +4,13 @@
  * A list is one blank-separated string; what is wrong with one name is said and does not keep the others out. Every node judges for itself:
  * all have the same facts, and where one missed a message (it was down), the next `repnodes` that it asks for tells it.
  */
+import { maxNodes } from '../../conf/nodes.ts';
 import type { FieldList } from '../../runtime/message/message.ts';
 import { getString } from '../../runtime/message/message.ts';
 import { type NodeName, nodeName } from '../../runtime/units.ts';
 import { joinFlow, updateFlow } from './flow.ts';
 import { complain, emit, log, makeNode, type NodeState, type Turn } from './state.ts';
 
-/** Heartbeat's limit, ping nodes included. */
-const MAX_NODES = 100;
 /** Host names as the wire carries them; whatever else stands in a list becomes no node, no file's line and no log's. */
 const USABLE_NAME = /^[a-z0-9_][a-z0-9_.-]{0,98}$/;
 
@@ -130,13 +129,13 @@ export function joinByItself(turn: Turn, name: string): boolean {
 /** @param words the original's, of the place where it adds the node */
 function addNode(turn: Turn, name: NodeName, words = 'hb_add_one_node: Adding new node'): boolean {
   const { state } = turn;
-  if (state.nodes.length >= MAX_NODES) {
+  if (state.nodes.length >= maxNodes) {
     complain(
       turn,
       state.self,
       'too-many',
       'ERROR',
-      `node ${name} cannot be added: a cluster has at most ${MAX_NODES} nodes`,
+      `node ${name} cannot be added: a cluster has at most ${maxNodes} nodes`,
     );
     return false;
   }

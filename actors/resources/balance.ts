@@ -202,7 +202,6 @@ function adoptOwnerless(turn: Turn): void {
     !state.crippled &&
     state.offers.size === 0 &&
     state.asking === null &&
-    state.asking === null &&
     other !== null &&
     !includes(state.claims, 'local') &&
     !includes(other.holding, 'foreign') &&
