@@ -2,7 +2,7 @@
  * One medium on its own thread: frame, authenticate, stamp, forward. It signs nothing and decides nothing.
  *
  * What cannot be read or verified is counted and dropped. What is verified is stamped on the pulse board at once, before
- * anything queues, and cast to membership.
+ * anything queues, and cast to membership unless it is a heartbeat like the one before (beats.ts).
  */
 
 import type { AuthKeys, MediumSpec } from '../conf/settings.ts';
@@ -11,11 +11,12 @@ import type { LineCounters, OpenMedium } from '../plugins/media/medium.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
 import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
 import { decodeDatagram } from '../runtime/message/datagram.ts';
-import { type FieldList, getHex, getString } from '../runtime/message/message.ts';
+import { type FieldList, getString } from '../runtime/message/message.ts';
 import type { Protocol } from '../runtime/protocol.ts';
 import { type RealtimeOutcome, setRealtime } from '../runtime/sys/realtime.ts';
 import { openSyslog } from '../runtime/sys/syslog.ts';
 import type { LinkName, Ms, NodeName } from '../runtime/units.ts';
+import { BeatFilter } from './beats.ts';
 import { rehearseReception } from './membership/rehearsal.ts';
 import type { MediumCast, MembershipCast } from './protocols.ts';
 import { PulseBoard, type PulseBoardShape } from './pulse.ts';
@@ -43,6 +44,10 @@ type DropReason = 'malformed' | 'bad-signature' | 'unknown-key' | 'legacy-method
 export interface MediumProtocol extends Protocol {
   readonly init: {
     readonly spec: HostedSpec;
+    /** Of this medium on the pulse board. */
+    readonly column: number;
+    readonly self: NodeName;
+    readonly warntimeMs: Ms;
     readonly keys: AuthKeys;
     readonly pulse: PulseBoardShape;
     /** SCHED_RR priority; null = ordinary scheduling (ha.cf `realtime off`). */
@@ -59,12 +64,9 @@ export interface MediumProtocol extends Protocol {
 interface MediumState {
   readonly spec: HostedSpec;
   readonly log: Log;
-  readonly board: PulseBoard;
-  readonly column: number;
+  readonly beats: BeatFilter;
   readonly realtime: RealtimeOutcome | null;
   readonly dropped: Record<DropReason, number>;
-  /** Newest status seen of each node here, by row of the board: only a newer one is a sign of life of this link. */
-  readonly newest: { generation: number; sequence: number }[];
   readonly logBadPackets: boolean;
   keys: AuthKeys;
   open: OpenMedium | null;
@@ -79,15 +81,12 @@ export default defineActor<MediumProtocol, MediumState>({
     rehearseReception(init.keys, 'classic');
     globalThis.gc?.();
     const log = openLog(init.log, openSyslog);
-    const board = new PulseBoard(init.pulse);
     const state: MediumState = {
       spec: init.spec,
       log,
-      board,
-      column: board.column(init.spec.link),
+      beats: new BeatFilter(new PulseBoard(init.pulse), init.column, init.self, init.warntimeMs),
       realtime: init.realtimePriority === null ? null : setRealtime(init.realtimePriority),
       dropped: { malformed: 0, 'bad-signature': 0, 'unknown-key': 0, 'legacy-method': 0, unsigned: 0, misplaced: 0 },
-      newest: init.pulse.nodes.map(() => ({ generation: -1, sequence: -1 })),
       logBadPackets: init.logBadPackets,
       keys: init.keys,
       open: null,
@@ -98,12 +97,17 @@ export default defineActor<MediumProtocol, MediumState>({
       const accepted = accept(ctx, state, bytes);
       if (accepted === null) return;
       const { fields, authIndex } = accepted;
-      stamp(state, fields, heardMs);
-      membership.cast(
-        authIndex === null || authIndex === state.keys.selected
-          ? { type: 'packet', link: init.spec.link, fields, heardMs }
-          : { type: 'packet', link: init.spec.link, fields, heardMs, otherKey: authIndex },
-      );
+      const isPlain = authIndex === null || authIndex === state.keys.selected;
+      const told = state.beats.take(fields, heardMs, isPlain);
+      if (told === null) return;
+      membership.cast({
+        type: 'packet',
+        link: init.spec.link,
+        fields,
+        heardMs,
+        ...(told.before === undefined ? {} : { before: told.before }),
+        ...(isPlain ? {} : { otherKey: authIndex }),
+      });
     };
     state.open = await openMedium(init.spec, { onDatagram, onError: (error) => ctx.fail(error) }, (severity, text) =>
       log.write(severity, `glib: ${text}`),
@@ -202,23 +206,4 @@ function refuse(
     });
   }
   return null;
-}
-
-/** Stamps a node's row when this is a sign of life and newer than the last one. */
-function stamp(state: MediumState, fields: FieldList, heardMs: Ms): void {
-  const type = getString(fields, 't');
-  const source = getString(fields, 'src');
-  if (type !== 'status' || source === undefined || state.column < 0) return;
-  const row = state.board.row(source as NodeName);
-  if (row < 0) return;
-  // A node that came at run time has no place yet.
-  state.newest[row] ??= { generation: -1, sequence: -1 };
-  const newest = state.newest[row];
-  const generation = getString(fields, 'hg') === undefined ? 0 : getHex(fields, 'hg');
-  const sequence = getHex(fields, 'seq');
-  if (generation === undefined || sequence === undefined) return;
-  if (generation < newest.generation || (generation === newest.generation && sequence <= newest.sequence)) return;
-  newest.generation = generation;
-  newest.sequence = sequence;
-  state.board.stampStatus(row, state.column, generation, sequence, BigInt(Math.round(heardMs * 1e6)));
 }

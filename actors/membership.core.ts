@@ -21,6 +21,7 @@ import type { MediumSpec, Settings } from '../conf/settings.ts';
 import { getString } from '../runtime/message/message.ts';
 import type { Ms } from '../runtime/units.ts';
 import { assertNever, ms } from '../runtime/units.ts';
+import { takeAllBeats } from './membership/beats.ts';
 import { advance, leave, linksUpFromMs, settle, startBeating } from './membership/coming-up.ts';
 import { judgeSilence, nextSilenceMs } from './membership/death.ts';
 import type { Directory } from './membership/envelope.ts';
@@ -44,7 +45,7 @@ export type { Effect, MembershipConfig, MembershipInput } from './membership/typ
 /** What ha.cf does not say: identity, and the doors to the outside. */
 type Doors = Pick<
   MembershipConfig,
-  'uuid' | 'generation' | 'random' | 'wallClockS' | 'loadAverage' | 'lastHeardMs' | 'linkHeardMs' | 'deleted'
+  'uuid' | 'generation' | 'random' | 'wallClockS' | 'loadAverage' | 'lastHeardMs' | 'linkHeardMs' | 'beats' | 'deleted'
 >;
 
 /** The core's configuration from the settings of ha.cf. */
@@ -106,12 +107,16 @@ export function step(state: MembershipState, input: MembershipInput, nowMs: Ms):
   if (state.phase === 'starting' && (input.type === 'packet' || input.type === 'send')) speakFirst(turn);
   switch (input.type) {
     case 'packet':
-      receive(turn, input.link, input.fields, input.heardMs);
+      receive(turn, input.link, input.fields, input.heardMs, input.before);
       break;
     case 'tick':
       beat(turn);
+      takeAllBeats(turn);
       askForMissing(turn);
       drainNeeded = judgeSilence(turn);
+      break;
+    case 'look':
+      takeAllBeats(turn);
       break;
     case 'send':
       send(turn, input.fields);
@@ -145,6 +150,7 @@ function drained(turn: Turn, untilMs: Ms): boolean {
   state.drainedUntilMs = Math.max(state.drainedUntilMs, untilMs);
   if (state.drainAskedMs !== null && untilMs < state.drainAskedMs) return false;
   state.drainAskedMs = null;
+  takeAllBeats(turn);
   return judgeSilence(turn);
 }
 

@@ -77,6 +77,8 @@ interface ShellState {
   readonly board: PulseBoard;
   /** Every medium reaches one peer only: a node that is added needs a line of its own. */
   readonly unicastOnly: boolean;
+  /** There are serial lines: what comes over one of them goes on over the others. */
+  readonly passesOn: boolean;
   keys: AuthKeys;
   /** Classes of messages that clients want to see beside the delivered ones. */
   observed: number;
@@ -127,6 +129,7 @@ export default defineActor<MembershipProtocol, ShellState>({
       deleted: init.deleted,
       lastHeardMs: (node: NodeName) => board.heard(node),
       linkHeardMs: (node: NodeName, link: LinkName) => board.heardOn(node, link),
+      beats: board,
     });
     const { module, thresholdKb, traditional } = init.settings.compression;
     const state: ShellState = {
@@ -140,6 +143,7 @@ export default defineActor<MembershipProtocol, ShellState>({
       otherKeys: new OtherKeys(init.settings.self, Math.max(init.settings.initdeadMs, init.settings.deadtimeMs)),
       heart: new Heart(init.heart),
       board,
+      passesOn: init.settings.media.some((medium) => medium.kind === 'serial'),
       unicastOnly: init.settings.media.every((medium) => unicastKinds.has(medium.kind)),
       keys: init.keys,
       observed: 0,
@@ -148,6 +152,7 @@ export default defineActor<MembershipProtocol, ShellState>({
       readyForMs: Number.NEGATIVE_INFINITY,
       suspectedMs: Number.NEGATIVE_INFINITY,
     };
+    tellWhatToTell(state);
     arm(ctx, state);
     return state;
   },
@@ -174,12 +179,14 @@ export default defineActor<MembershipProtocol, ShellState>({
           ctx.clock.now(),
         );
         state.keys = message.keys;
+        tellWhatToTell(state);
         return;
       case 'sockets':
         state.outlets.offer(message.medium, message.sockets);
         return;
       case 'observe':
         state.observed = message.mask;
+        tellWhatToTell(state);
         return;
       default:
         assertNever(message);
@@ -230,8 +237,9 @@ function arm(ctx: Context, state: ShellState): void {
       return;
     }
     current.readyForMs = verdictMs;
-    beReady(ctx, current, verdictMs);
-    arm(ctx, current);
+    // What has come since the last tick is on the board.
+    run(ctx, current, { type: 'look' });
+    if (nextVerdictMs(current.core) <= verdictMs) beReady(ctx, current, verdictMs);
   };
   // A verdict is due to the point, and rarely. All else comes often, and may be late by the time of a wake-up.
   state.timer = ctx.at(wakeMs, wake, { accuracy: wakeMs === verdictMs ? 'exact' : 'precise' });
@@ -283,7 +291,14 @@ function perform(ctx: Context, state: ShellState, effect: Effect): void {
 function noteKey(state: ShellState, { fields, otherKey, heardMs }: Extract<MembershipCast, { type: 'packet' }>): void {
   if (otherKey === undefined && !state.otherKeys.any) return;
   const source = getString(fields, 'src');
-  if (source !== undefined && state.core.byName.has(source)) state.otherKeys.note(source, otherKey, heardMs);
+  if (source === undefined || !state.core.byName.has(source)) return;
+  state.otherKeys.note(source, otherKey, heardMs);
+  tellWhatToTell(state);
+}
+
+/** Whether the media have to tell of heartbeats that change nothing: somebody watches, or they have to be passed on. */
+function tellWhatToTell(state: ShellState): void {
+  state.board.everything = state.observed !== 0 || state.otherKeys.any || state.passesOn;
 }
 
 /** A node came into the cluster while we run. */

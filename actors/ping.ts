@@ -327,8 +327,7 @@ function take(ctx: Context, state: PingState, family: IcmpFamily, reply: EchoRep
   }
   medium.received++;
   medium.roundTripMs = verdict.roundTripMs;
-  if (medium.row >= 0 && medium.column >= 0)
-    state.board.stamp(medium.row, medium.column, BigInt(Math.round(heardMs * 1e6)));
+  if (medium.row >= 0 && medium.column >= 0) state.board.stamp(medium.row, medium.column, heardMs);
   ctx.ref<MembershipCast>('membership').cast({ type: 'packet', link: track.link, fields: result.fields, heardMs });
 }
 

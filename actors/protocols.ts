@@ -5,6 +5,7 @@ import type { AuthKeys } from '../conf/settings.ts';
 import type { MediumSockets } from '../plugins/media/medium.ts';
 import type { FieldList } from '../runtime/message/message.ts';
 import type { LinkName, Ms, NodeName } from '../runtime/units.ts';
+import type { BeatsBefore } from './beats.ts';
 
 /** Status words of the wire; `init` also means "never heard". */
 export type NodeStatus = 'init' | 'up' | 'active' | 'dead' | 'ping';
@@ -31,6 +32,8 @@ export type MembershipCast =
       readonly link: LinkName;
       readonly fields: FieldList;
       readonly heardMs: Ms;
+      /** Heartbeats of the same node that this medium has left on the pulse board, to be taken first. */
+      readonly before?: BeatsBefore;
       /** The key that signed it, when that is another one than we sign with. */
       readonly otherKey?: number;
     }

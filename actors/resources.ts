@@ -23,9 +23,9 @@ import { formatIpv4 } from '../runtime/sys/ipv4.ts';
 import { formatIpv6 } from '../runtime/sys/ipv6.ts';
 import { listLinks } from '../runtime/sys/netlink.ts';
 import { NetworkView } from '../runtime/sys/network-view.ts';
-import { letOthersRun, setRealtime } from '../runtime/sys/realtime.ts';
+import { setRealtime } from '../runtime/sys/realtime.ts';
 import { openSyslog } from '../runtime/sys/syslog.ts';
-import { assertNever, linkName, type Ms } from '../runtime/units.ts';
+import { assertNever, linkName, type Ms, ms } from '../runtime/units.ts';
 import type { ApiCast, OperatorSet } from './api.ts';
 import type { Happening } from './events.ts';
 import { devicesOf } from './fencing/devices.ts';
@@ -197,7 +197,13 @@ export default defineActor<ResourcesProtocol, ShellState>({
           ? Promise.resolve(seizedResult)
           : operate(guardian, agents, settings, what, action),
       look: (what) => operate(guardian, silent, settings, what, 'status'),
-      hold: (resource) => guardian.hold(resource),
+      ahead: (targets) => {
+        const script = targets[0]?.script;
+        if (script === undefined || script === 'IPv6addr') return null;
+        const plan = agents[script].ahead(targets.map(({ args }) => args));
+        return { ...plan, carryOut: () => (heart.read().seizedMs === null ? plan.carryOut() : null) };
+      },
+      hold: (...resources) => guardian.hold(...resources),
       drop: (id) => guardian.drop(id),
       log: (severity, text, tag) => {
         if (tag === undefined) log.write(severity, text);
@@ -340,12 +346,8 @@ function beReady(ctx: Context, state: ShellState, verdictMs: Ms): void {
   rehearseTakeover(state.settings, 1).catch((error: unknown) =>
     ctx.fail(error instanceof Error ? error : new Error(String(error))),
   );
-  const stay = (): void => {
-    if (ctx.clock.now() >= verdictMs + awakeMs) return;
-    letOthersRun();
-    setImmediate(stay);
-  };
-  stay();
+  const untilMs = ms(verdictMs + awakeMs);
+  ctx.at(untilMs, () => undefined, { accuracy: 'exact', awakeMs: Math.max(untilMs - ctx.clock.now(), 0) });
 }
 
 function run(ctx: Context, state: ShellState, input: ResourcesInput): void {

@@ -85,13 +85,13 @@ export function realtimePriority(settings: Settings): number | null {
 export function nodeTree(options: TreeOptions): Tree {
   const { settings, keys, log } = options;
   const priority = realtimePriority(settings);
-  const links = [...new Set(settings.media.map((medium) => medium.link))];
   const pulse = createPulseBoard(
     settings.nodes.map((node) => node.name),
-    links,
+    settings.media.map((medium) => medium.link),
   );
   const heart = openHeart();
   const core = { onDeath: 'emergency-shutdown', hangMs, startMs, resourceLimits: smallHeap } as const;
+  const beating = { ...core, sleepsPrecisely: true } as const;
 
   // `restart` is Heartbeat 3's rule: the medium is opened again, and only when that fails over and over the node gives up.
   const mediumDeath =
@@ -105,10 +105,20 @@ export function nodeTree(options: TreeOptions): Tree {
 
   const media = settings.media.filter(isHostedSpec).map(
     (spec, index): ChildSpec<MediumProtocol> => ({
-      ...core,
+      ...beating,
       id: `medium:${spec.kind}:${spec.link}:${index}`,
       module: sibling(import.meta.url, './medium.ts'),
-      init: { spec, keys, pulse, realtimePriority: priority, log, logBadPackets: settings.log.logBadPackets },
+      init: {
+        spec,
+        column: settings.media.indexOf(spec),
+        self: settings.self,
+        warntimeMs: settings.warntimeMs,
+        keys,
+        pulse,
+        realtimePriority: priority,
+        log,
+        logBadPackets: settings.log.logBadPackets,
+      },
       // Within it come the tries for a port that is in use: 10, 50 for mcast, a second apart, as the original's.
       startMs,
       refs: ['membership'],
@@ -123,7 +133,7 @@ export function nodeTree(options: TreeOptions): Tree {
     pingSpecs.length === 0
       ? null
       : {
-          ...core,
+          ...beating,
           id: 'ping',
           module: sibling(import.meta.url, './ping.ts'),
           init: {
@@ -139,7 +149,7 @@ export function nodeTree(options: TreeOptions): Tree {
           ...mediumDeath,
         };
   const membership: ChildSpec<MembershipProtocol> = {
-    ...core,
+    ...beating,
     id: 'membership',
     module: sibling(import.meta.url, './membership.ts'),
     init: {
@@ -157,7 +167,7 @@ export function nodeTree(options: TreeOptions): Tree {
     mailbox: { capacity: 4_096, overflow: { packet: 'drop-oldest', send: 'fail', leaving: 'fail', keys: 'fail' } },
   };
   const resources: ChildSpec<ResourcesProtocol> = {
-    ...core,
+    ...beating,
     id: 'resources',
     hangMs: ordinaryHangMs,
     module: sibling(import.meta.url, './resources.ts'),
@@ -178,7 +188,7 @@ export function nodeTree(options: TreeOptions): Tree {
     settings.watchdog === null
       ? null
       : {
-          ...core,
+          ...beating,
           id: 'watchdog',
           module: sibling(import.meta.url, './watchdog.ts'),
           init: { settings, path: settings.watchdog, heart, realtimePriority: priority, log },

@@ -5,6 +5,7 @@
  * clock moves them. {@link SimulatedClock} stands still until it is told to move, which makes whole clusters run in a unit test.
  */
 import { letOthersRun } from './sys/realtime.ts';
+import { sleeperOfThread } from './sys/sleeper.ts';
 import { setPreciseTimer } from './sys/timer-fd.ts';
 import { type Ms, ms } from './units.ts';
 
@@ -15,6 +16,8 @@ export interface TimerOptions {
    * 10 µs, for {@link LEAD_MS} of CPU; for deadlines that are rarely reached.
    */
   readonly accuracy?: 'coarse' | 'precise' | 'exact';
+  /** How long before its instant an exact timer is awake [ms, > 0]; default {@link LEAD_MS}. Costs that much CPU. */
+  readonly awakeMs?: number;
 }
 
 /** A timer that was set. `cancel` may be called at any time, also twice and after it has fired. */
@@ -35,18 +38,21 @@ const LONGEST_DELAY_MS = 2 ** 31 - 1;
 /** How long before its instant an exact timer is awake [ms]: 99 of 100 wake-ups of an idle machine take less. */
 const LEAD_MS = 0.5;
 
-/** CLOCK_MONOTONIC, Node's timers and a timerfd. */
+/** CLOCK_MONOTONIC, and the thread's own sleep; where it has none, Node's timers and a timerfd. */
 export class SystemClock implements Clock {
   now(): Ms {
     return ms(Number(process.hrtime.bigint()) / 1e6);
   }
 
   setTimer(atMs: Ms, fn: () => void, options: TimerOptions = {}): Timer {
+    const sleeper = sleeperOfThread();
+    const { awakeMs = LEAD_MS } = options;
+    if (sleeper !== null) return { cancel: sleeper.at(atMs, fn, options.accuracy === 'exact' ? awakeMs : 0) };
     switch (options.accuracy) {
       case 'precise':
         return { cancel: setPreciseTimer(atMs, fn) };
       case 'exact':
-        return this.#setExact(atMs, fn);
+        return this.#setExact(atMs, fn, awakeMs);
       default:
         return this.#setCoarse(atMs, fn);
     }
@@ -66,7 +72,7 @@ export class SystemClock implements Clock {
     return { cancel: () => clearTimeout(timeout) };
   }
 
-  #setExact(atMs: Ms, fn: () => void): Timer {
+  #setExact(atMs: Ms, fn: () => void, awakeMs: number): Timer {
     let immediate: NodeJS.Immediate | undefined;
     const wait = (): void => {
       if (this.now() >= atMs) fn();
@@ -75,7 +81,7 @@ export class SystemClock implements Clock {
         immediate = setImmediate(wait);
       }
     };
-    const wake = setPreciseTimer(ms(atMs - LEAD_MS), wait);
+    const wake = setPreciseTimer(ms(atMs - awakeMs), wait);
     return {
       cancel: () => {
         wake();

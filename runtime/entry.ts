@@ -14,6 +14,7 @@ import { beatInThread, killOwnProcess, type LastResort, ownThreadId } from './li
 import { Inbox } from './mailbox.ts';
 import type { ControlWire, EndReport, HostOrder, Protocol, ReadyReport, StartOrder, TargetWire } from './protocol.ts';
 import { Outbox } from './ref.ts';
+import { sleepByOurselves } from './sys/sleeper.ts';
 import { assertNever } from './units.ts';
 
 type AnyCell = Cell<Protocol, unknown>;
@@ -28,6 +29,7 @@ export default async function runIncarnation(order: StartOrder): Promise<EndRepo
 
   let endBeat: (() => void) | null = null;
   try {
+    if (order.sleepsPrecisely) await sleepByOurselves();
     endBeat = beatInThread(order.liveness, clock, await loadLastResort(order.liveness.lastResort));
     const definition = definitionOf(await import(order.module), order.module);
     const wiring = new Wiring(order, clock);

@@ -170,7 +170,7 @@ export const killOwnProcess: LastResort = (silentMs) => {
 };
 
 /**
- * An actor's side: moves the own counter, and looks at the main thread's when `mcpHangMs` is set. The timer does not keep the thread alive.
+ * An actor's side: moves the own counter, and looks at the main thread's when `mcpHangMs` is set.
  * @returns a function that ends it
  */
 export function beatInThread(order: LivenessOrder, clock: Clock, lastResort: LastResort): () => void {
@@ -181,8 +181,10 @@ export function beatInThread(order: LivenessOrder, clock: Clock, lastResort: Las
   if (mcpHangMs !== null) state = watch(state, 'mcp', mcpHangMs, Atomics.load(counters, MCP_SLOT), dueMs);
   // The main thread's id is the process's.
   const mainThread = process.pid;
+  let timer: Timer;
   const beat = (): void => {
     Atomics.add(counters, slot, 1);
+    timer = clock.setTimer(ms(clock.now() + periodMs), beat);
     if (mcpHangMs === null) return;
     const [next, findings] = check(state, {
       nowMs: clock.now(),
@@ -196,7 +198,5 @@ export function beatInThread(order: LivenessOrder, clock: Clock, lastResort: Las
     for (const finding of findings) if (finding.type === 'hung') lastResort(finding.silentMs);
   };
   beat();
-  const interval = setInterval(beat, periodMs);
-  interval.unref();
-  return () => clearInterval(interval);
+  return () => timer.cancel();
 }

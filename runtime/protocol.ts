@@ -110,6 +110,8 @@ export interface StartOrder {
   /** Counts from 1. */
   readonly incarnation: number;
   readonly module: string;
+  /** The thread sleeps by itself, see sys/sleeper.ts. */
+  readonly sleepsPrecisely: boolean;
   readonly init: unknown;
   readonly link: MessagePort;
   /** The way of what the actor emits to the main thread. */

@@ -69,6 +69,12 @@ export interface ChildSpec<P extends Protocol = Protocol> extends ThreadOptions 
   /** Silence of its event loop that counts as death (>= 10, default 5000); null: not watched. */
   readonly hangMs?: Ms | null;
 
+  /**
+   * Its thread sleeps in one system call of ours (sys/sleeper.ts): woken by timers to the microsecond and by descriptors that Node does not know,
+   * at a third of the cost. For threads that beat; what needs a lot of Node (servers, child processes) has no use for it. Default false.
+   */
+  readonly sleepsPrecisely?: boolean;
+
   /** Whom it may cast to: ids, or prefixes that end in `*` (`medium:*`). */
   readonly refs?: readonly string[];
   /** Whom it may call: likewise. */
@@ -376,6 +382,7 @@ export class Supervisor {
       id,
       incarnation,
       module: spec.module.href,
+      sleepsPrecisely: spec.sleepsPrecisely ?? false,
       init: spec.init,
       ...wires,
       liveness: {

@@ -238,16 +238,16 @@ export class GuardianClient {
   }
 
   /**
-   * To be awaited before the resource is started: then the guardian has it, whatever happens to us. No promise: the kernel took it at once, as it
-   * does unless much is under way.
+   * To be awaited before the resources are started: then the guardian has them, whatever happens to us. No promise: the kernel took it at once,
+   * as it does unless much is under way.
    */
-  hold(resource: HeldResource): Promise<void> | undefined {
-    this.#inventory.hold(resource);
+  hold(...resources: readonly HeldResource[]): Promise<void> | undefined {
+    for (const resource of resources) this.#inventory.hold(resource);
     const stdin = this.#child?.stdin;
     if (stdin === null || stdin === undefined || !stdin.writable) return undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
     // A guardian that died meanwhile gets it with the inventory in its successor.
-    stdin.write(encodeLine({ type: 'hold', resource }), () => resolve());
+    stdin.write(resources.map((resource) => encodeLine({ type: 'hold', resource })).join(''), () => resolve());
     return stdin.writableLength === 0 ? undefined : promise;
   }
 

@@ -103,6 +103,7 @@ function declareDead(turn: Turn, node: NodeState): void {
   const silentMs = ms(turn.nowMs - silentSinceMs(node));
   const limit = ms(limitMs(state, node));
   node.status = 'dead';
+  state.config.beats?.askForWhole();
   node.heard = false;
   node.firstHeardMs = null;
   forget(node.track);

@@ -62,7 +62,10 @@ export function describe(state: MembershipState, nowMs: Ms): MembershipView {
       name: node.name,
       type: node.type,
       status: node.status,
-      ageMs: node.lastStatusMs === null ? null : ms(nowMs - silentSinceMs(node)),
+      ageMs:
+        node.lastStatusMs === null
+          ? null
+          : ms(nowMs - Math.max(silentSinceMs(node), state.config.lastHeardMs(node.name) ?? 0)),
       limitMs: ms(limitMs(state, node)),
       uuid: node.uuid === null ? null : formatUuid(node.uuid),
       generation: node === state.self ? state.config.generation : node.track.generation,
@@ -70,7 +73,10 @@ export function describe(state: MembershipState, nowMs: Ms): MembershipView {
       links: node.links.map((link) => ({
         name: link.name,
         status: link.status,
-        ageMs: link.lastMs === null ? null : ms(nowMs - link.lastMs),
+        ageMs:
+          link.lastMs === null
+            ? null
+            : ms(nowMs - Math.max(link.lastMs, state.config.linkHeardMs(node.name, link.name) ?? 0)),
       })),
       counters: { ...node.counters, dropped: { ...node.counters.dropped } },
     })),

@@ -21,6 +21,7 @@ export function refreshLink(turn: Turn, node: NodeState, linkName: LinkName, hea
 /** Declares a silent link dead. */
 export function loseLink(turn: Turn, node: NodeState, link: LinkState): void {
   link.status = 'dead';
+  turn.state.config.beats?.askForWhole();
   log(turn, 'info', `Link ${node.name}:${link.name} dead.`);
   emit(turn, { type: 'link-status', node: node.name, link: link.name, status: 'dead' });
 }

@@ -5,6 +5,8 @@ import type { FieldList } from '../../runtime/message/message.ts';
 import { getBytes, getString } from '../../runtime/message/message.ts';
 import type { LinkName, Ms } from '../../runtime/units.ts';
 import { ms } from '../../runtime/units.ts';
+import type { Beats } from '../pulse.ts';
+import { takeBeatsOf, takeRun } from './beats.ts';
 import { answerNodeList, receiveNodeList } from './coming-up.ts';
 import { isUnnumbered } from './envelope.ts';
 import { acknowledge, joinFlow, receiveAck } from './flow.ts';
@@ -35,8 +37,15 @@ interface Envelope {
  *
  * @param link    where it came from; null for our own messages on their way out ("loopback")
  * @param heardMs reception by the medium [monotonic ms]
+ * @param before  heartbeats of the same node that the medium had left on the board
  */
-export function receive(turn: Turn, link: LinkName | null, fields: FieldList, heardMs: Ms): void {
+export function receive(
+  turn: Turn,
+  link: LinkName | null,
+  fields: FieldList,
+  heardMs: Ms,
+  before?: Readonly<Beats>,
+): void {
   const { state } = turn;
   const envelope = readEnvelope(turn, fields);
   if (envelope === null) return;
@@ -59,6 +68,10 @@ export function receive(turn: Turn, link: LinkName | null, fields: FieldList, he
     complain(turn, state.self, 'stranger', 'ERROR', `process_status_message: bad node [${shown}] in message`);
     countDrop(turn, null, 'unknown-node');
     return;
+  }
+  if (link !== null && node !== state.self) {
+    if (before !== undefined) takeRun(turn, node, link, before);
+    takeBeatsOf(turn, node);
   }
   node.counters.packets += 1;
   const uuid = readUuid(fields);
@@ -194,6 +207,7 @@ function tellFindings(turn: Turn, node: NodeState, verdict: Judgement): void {
   if (verdict.restarted) {
     log(turn, 'info', `Heartbeat restart on node ${node.name}`);
     node.lastStatusMs = null;
+    for (const link of node.links) link.takenTo = 0;
     joinFlow(state, node);
     for (const held of node.held.splice(0)) deliver(turn, node, held);
     emit(turn, { type: 'node-restarted', node: node.name });

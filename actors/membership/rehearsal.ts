@@ -8,7 +8,8 @@
 import type { AuthKeys, Settings } from '../../conf/settings.ts';
 import { decodeDatagram, encodeDatagram } from '../../runtime/message/datagram.ts';
 import type { FieldList } from '../../runtime/message/message.ts';
-import { linkName, ms, nodeName } from '../../runtime/units.ts';
+import { linkName, ms, type NodeName, nodeName } from '../../runtime/units.ts';
+import { BeatFilter } from '../beats.ts';
 import {
   createMembership,
   type MembershipConfig,
@@ -16,6 +17,7 @@ import {
   nextDeadlineMs,
   step,
 } from '../membership.core.ts';
+import { createPulseBoard, PulseBoard } from '../pulse.ts';
 
 /** 800 heartbeats each way: the last long compilations were seen after 600. Some 0.2 s [ms]. */
 const enoughMs = 24_000;
@@ -38,16 +40,27 @@ export function rehearseMembership(
   msgfmt: Settings['msgFmt'],
 ): { readonly messages: number; readonly died: boolean } {
   let messages = 0;
-  const pair = [play('rehearsal1', 1), play('rehearsal2', 2)] as const;
-  const [survivor, victim] = pair;
+  const boards = names.map(playBoard);
+  const [survivor, victim] = names.map((name, index) => play(name, index + 1, boards[index]));
+  if (survivor === undefined || victim === undefined) return { messages, died: false };
+  const filters = names.map((name, index) => new BeatFilter(boards[index] ?? playBoard(), 0, name, 2 * keepaliveMs));
   for (let nowMs = 0; nowMs < enoughMs; nowMs += stepMs) {
-    for (const [own, other] of [pair, [victim, survivor] as const]) {
+    for (const [own, other, filter] of [
+      [survivor, victim, filters[1]] as const,
+      [victim, survivor, filters[0]] as const,
+    ]) {
       if (nextDeadlineMs(own) > nowMs) continue;
       for (const fields of advance(own, nowMs)) {
         const decoded = decodeDatagram(encodeDatagram(fields, { msgfmt, keys }), keys);
         if (!decoded.ok || decoded.auth !== 'ok') continue;
         messages += 1;
-        step(other, { type: 'packet', link, fields: decoded.fields, heardMs: ms(nowMs) }, ms(nowMs));
+        // Now and then a heartbeat is told although it could have been left.
+        if (messages % 4 === 0) for (const board of boards) board.askForWhole();
+        const told = filter?.take(decoded.fields, ms(nowMs), true) ?? null;
+        if (told === null) continue;
+        const { before } = told;
+        const packet = { type: 'packet', link, fields: decoded.fields, heardMs: ms(nowMs) } as const;
+        step(other, before === undefined ? packet : { ...packet, before }, ms(nowMs));
       }
     }
   }
@@ -59,13 +72,17 @@ export function rehearseMembership(
 
 /** What a medium does with a datagram, many times. @returns how many were read and verified */
 export function rehearseReception(keys: AuthKeys, msgfmt: Settings['msgFmt']): number {
-  const [fields] = advance(play('rehearsal1', 1), 0);
-  if (fields === undefined) return 0;
-  const datagram = encodeDatagram(fields, { msgfmt, keys });
+  const sender = play(names[0], 1);
+  const filter = new BeatFilter(playBoard(), 0, names[1], keepaliveMs);
   let read = 0;
   for (let round = 0; round < enoughDatagrams; round++) {
-    const decoded = decodeDatagram(datagram, keys);
-    if (decoded.ok && decoded.auth === 'ok') read += 1;
+    const nowMs = ms(round * keepaliveMs);
+    for (const fields of advance(sender, nowMs)) {
+      const decoded = decodeDatagram(encodeDatagram(fields, { msgfmt, keys }), keys);
+      if (!decoded.ok || decoded.auth !== 'ok') continue;
+      filter.take(decoded.fields, nowMs, true);
+      read += 1;
+    }
   }
   return read;
 }
@@ -76,7 +93,7 @@ export function rehearseReception(keys: AuthKeys, msgfmt: Settings['msgFmt']): n
  * @returns whether it was noticed
  */
 export function rehearseDeath(): boolean {
-  const survivor = play('rehearsal1', 1);
+  const survivor = play(names[0], 1);
   // To the point each time: one that comes late doubts itself.
   for (let ticks = 0; ticks <= 2 * (deadtimeMs / keepaliveMs) && !hasDied(survivor); ticks++)
     advance(survivor, nextDeadlineMs(survivor));
@@ -84,17 +101,21 @@ export function rehearseDeath(): boolean {
 }
 
 function hasDied(survivor: MembershipState): boolean {
-  return survivor.byName.get('rehearsal2')?.status === 'dead';
+  return survivor.byName.get(names[1])?.status === 'dead';
 }
 
 const link = linkName('rehearsal');
+const names = [nodeName('rehearsal1'), nodeName('rehearsal2')] as const;
 
-function play(self: string, first: number): MembershipState {
+const playBoard = (): PulseBoard => new PulseBoard(createPulseBoard(names, [link]));
+
+/** @param board where its media leave heartbeats; left out: it hears nobody */
+function play(self: NodeName, first: number, board?: PulseBoard): MembershipState {
   const config: MembershipConfig = {
-    self: nodeName(self),
+    self,
     uuid: new Uint8Array(16).fill(first),
     generation: 1,
-    nodes: ['rehearsal1', 'rehearsal2'].map((name) => ({ name: nodeName(name), type: 'normal' })),
+    nodes: names.map((name) => ({ name, type: 'normal' })),
     links: [{ name: link, pingNode: null }],
     keepaliveMs: ms(keepaliveMs),
     warntimeMs: ms(2 * keepaliveMs),
@@ -108,8 +129,9 @@ function play(self: string, first: number): MembershipState {
     random: () => 0,
     wallClockS: () => 1,
     loadAverage: () => '0.00 0.00 0.00 1/1 1',
-    lastHeardMs: () => null,
-    linkHeardMs: () => null,
+    lastHeardMs: (node) => board?.heard(node) ?? null,
+    linkHeardMs: (node, name) => board?.heardOn(node, name) ?? null,
+    ...(board === undefined ? {} : { beats: board }),
   };
   return createMembership(config, ms(0));
 }

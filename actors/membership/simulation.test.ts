@@ -1,5 +1,6 @@
 /**
- * Whole clusters of cores on one simulated clock, with a network that loses, repeats and reorders. Every case prints its seed when it fails.
+ * Whole clusters of cores on one simulated clock, with a network that loses, repeats and reorders; with media that tell of every message, and with
+ * media that leave heartbeats on the pulse board, as the real ones do. Every case prints its seed when it fails.
  */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -7,9 +8,11 @@ import type { FieldList } from '../../runtime/message/message.ts';
 import { field, getString } from '../../runtime/message/message.ts';
 import type { LinkName } from '../../runtime/units.ts';
 import { ms, nodeName } from '../../runtime/units.ts';
+import { BeatFilter, type BeatsBefore } from '../beats.ts';
 import type { Effect, MembershipInput, MembershipState } from '../membership.core.ts';
 import { createMembership, nextDeadlineMs, step } from '../membership.core.ts';
 import type { MembershipEvent } from '../protocols.ts';
+import { createPulseBoard, PulseBoard } from '../pulse.ts';
 import { eth0, eth1, Peer, seededRandom, testConfig, uuidOf } from './test-bench.ts';
 
 interface NetworkFaults {
@@ -30,6 +33,8 @@ interface SimulatedNode {
   stalledUntilMs: number;
   /** After a stall its media read what waited only this much later [ms]. */
   readonly mediaLagMs: number;
+  /** One for each link; empty: every message is told. */
+  readonly media: readonly BeatFilter[];
 }
 
 interface Flight {
@@ -38,47 +43,71 @@ interface Flight {
   readonly to: SimulatedNode;
   readonly link: LinkName;
   readonly fields: FieldList;
+  /** When its medium had it, once it is on its way from there to membership; null on the network. */
+  readonly told: { readonly heardMs: number; readonly before: BeatsBefore | undefined } | null;
 }
 
+/** The longest time that a message takes from a medium to membership [ms]. */
+const mailboxMs = 3;
 const keepaliveMs = 100;
 const deadtimeMs = 3000;
 
 class Cluster {
   nowMs = 0;
+  /** Heartbeats of others that media have taken, and how many of them they have left on the board. */
+  taken = 0;
+  left = 0;
   readonly nodes: readonly SimulatedNode[];
   faults: NetworkFaults;
   readonly #random: () => number;
   readonly #flights: Flight[] = [];
   #sent = 0;
 
-  constructor(size: number, seed: number, faults: NetworkFaults, startSpreadMs = 300) {
+  constructor(size: number, seed: number, faults: NetworkFaults, { boards }: { readonly boards: boolean }) {
+    const startSpreadMs = 300;
     this.#random = seededRandom(seed);
     this.faults = faults;
     const names = Array.from({ length: size }, (_, index) => ({
       name: nodeName(`node${index + 1}`),
       type: 'normal' as const,
     }));
-    this.nodes = names.map(({ name }, index) => ({
-      name,
-      state: createMembership(
-        testConfig({
-          self: name,
-          nodes: names,
-          uuid: uuidOf(index + 1),
-          keepaliveMs: ms(keepaliveMs),
-          warntimeMs: ms(deadtimeMs / 2),
-          deadtimeMs: ms(deadtimeMs),
-          initdeadMs: ms(deadtimeMs * 2),
-          random: this.#random,
-        }),
-        ms(Math.floor(this.#random() * startSpreadMs)),
-      ),
-      events: [],
-      effects: [],
-      alive: true,
-      stalledUntilMs: 0,
-      mediaLagMs: this.#random() < 0.5 ? 0 : 5,
-    }));
+    this.nodes = names.map(({ name }, index) => {
+      const shape = createPulseBoard(
+        names.map((node) => node.name),
+        [eth0, eth1],
+      );
+      const board = new PulseBoard(shape);
+      const media = boards ? [0, 1].map((column) => new BeatFilter(board, column, name, deadtimeMs / 2)) : [];
+      return {
+        media,
+        name,
+        state: createMembership(
+          testConfig({
+            self: name,
+            nodes: names,
+            uuid: uuidOf(index + 1),
+            keepaliveMs: ms(keepaliveMs),
+            warntimeMs: ms(deadtimeMs / 2),
+            deadtimeMs: ms(deadtimeMs),
+            initdeadMs: ms(deadtimeMs * 2),
+            random: this.#random,
+            ...(boards
+              ? {
+                  lastHeardMs: (node) => board.heard(node),
+                  linkHeardMs: (node, link) => board.heardOn(node, link),
+                  beats: board,
+                }
+              : {}),
+          }),
+          ms(Math.floor(this.#random() * startSpreadMs)),
+        ),
+        events: [],
+        effects: [],
+        alive: true,
+        stalledUntilMs: 0,
+        mediaLagMs: this.#random() < 0.5 ? 0 : 5,
+      };
+    });
   }
 
   /** Carries the earliest thing out: a packet's arrival or a node's tick. Ticks come first, as after a stall. */
@@ -113,7 +142,7 @@ class Cluster {
         for (let copy = 0; copy < copies; copy++) {
           if (this.#random() < loss) continue;
           const atMs = this.nowMs + 0.1 + this.#random() * maxDelayMs;
-          this.#flights.push({ atMs, order: this.#sent++, to, link, fields });
+          this.#flights.push({ atMs, order: this.#sent++, to, link, fields, told: null });
         }
       }
     }
@@ -147,9 +176,35 @@ class Cluster {
 
   #arrive(flight: Flight): void {
     this.#flights.splice(this.#flights.indexOf(flight), 1);
-    if (flight.to.alive) {
-      this.feed(flight.to, { type: 'packet', link: flight.link, fields: flight.fields, heardMs: ms(this.nowMs) });
+    const { to, link, fields } = flight;
+    if (!to.alive) return;
+    const medium = to.media[link === eth0 ? 0 : 1];
+    if (medium === undefined) {
+      this.feed(to, { type: 'packet', link, fields, heardMs: ms(this.nowMs) });
+    } else if (flight.told === null) {
+      const told = medium.take(fields, ms(this.nowMs), true);
+      if (getString(fields, 'src') !== to.name && getString(fields, 't') === 'status') this.taken += 1;
+      if (told === null) this.left += 1;
+      // Messages of one medium do not overtake each other.
+      else this.#tell(flight, told.before);
+    } else {
+      const { heardMs, before } = flight.told;
+      this.feed(to, {
+        type: 'packet',
+        link,
+        fields,
+        heardMs: ms(heardMs),
+        ...(before === undefined ? {} : { before }),
+      });
     }
+  }
+
+  #tell(flight: Flight, before: BeatsBefore | undefined): void {
+    const earlier = this.#flights.filter(
+      (one) => one.told !== null && one.to === flight.to && one.link === flight.link,
+    );
+    const atMs = Math.max(this.nowMs + this.#random() * mailboxMs, ...earlier.map((one) => one.atMs));
+    this.#flights.push({ ...flight, atMs, order: this.#sent++, told: { heardMs: this.nowMs, before } });
   }
 }
 
@@ -166,11 +221,11 @@ const deaths = (node: SimulatedNode) =>
 const allActive = (cluster: Cluster): boolean =>
   cluster.nodes.every((node) => node.state.nodes.every((seen) => !node.alive || seen.status === 'active'));
 
-describe('a cluster on a bad network', () => {
+describe.each([{ boards: false }, { boards: true }])('a cluster on a bad network (boards: $boards)', (media) => {
   it('comes up, declares nobody dead, and delivers every message exactly once', () => {
     fc.assert(
       fc.property(size, seed, faults, (nodes, randomSeed, network) => {
-        const cluster = new Cluster(nodes, randomSeed, network);
+        const cluster = new Cluster(nodes, randomSeed, network, media);
         cluster.runUntil(5000);
         expect(allActive(cluster)).toBe(true);
         const expected: string[] = [];
@@ -203,7 +258,7 @@ describe('a cluster on a bad network', () => {
   it('declares a killed node dead at its deadline to the millisecond, and no other', () => {
     fc.assert(
       fc.property(size, seed, faults, fc.integer({ min: 5000, max: 7000 }), (nodes, randomSeed, network, killMs) => {
-        const cluster = new Cluster(nodes, randomSeed, network);
+        const cluster = new Cluster(nodes, randomSeed, network, media);
         cluster.runUntil(killMs);
         expect(allActive(cluster)).toBe(true);
         const victim = cluster.nodes[nodes - 1];
@@ -219,8 +274,9 @@ describe('a cluster on a bad network', () => {
         others.forEach((node, index) => {
           const found = deaths(node);
           expect(found.map((death) => death.node)).toEqual([victim.name]);
-          expect(found[0]?.decidedMs).toBe(limits[index]);
-          expect(found[0]?.atMs).toBe(limits[index]);
+          // The board has whole nanoseconds.
+          expect(found[0]?.decidedMs).toBeCloseTo(limits[index] ?? 0, 5);
+          expect(found[0]?.atMs).toBeCloseTo(limits[index] ?? 0, 5);
           expect(found[0]?.wasHeard).toBe(true);
         });
       }),
@@ -237,7 +293,7 @@ describe('a cluster on a bad network', () => {
         // Mostly around the dead time, where a peer's deadline passes during the stall but our own does not.
         fc.oneof(fc.integer({ min: deadtimeMs - keepaliveMs, max: deadtimeMs }), fc.integer({ min: 30, max: 9000 })),
         (nodes, randomSeed, loss, stallMs) => {
-          const cluster = new Cluster(nodes, randomSeed, { loss, duplication: 0, maxDelayMs: 10 });
+          const cluster = new Cluster(nodes, randomSeed, { loss, duplication: 0, maxDelayMs: 10 }, media);
           cluster.runUntil(6000);
           expect(allActive(cluster)).toBe(true);
           const [victim] = cluster.nodes;
@@ -254,8 +310,25 @@ describe('a cluster on a bad network', () => {
     );
   }, 60_000);
 
+  it('on a good network nearly all heartbeats stay on the board, and are acknowledged and counted all the same', () => {
+    const cluster = new Cluster(3, 11, { loss: 0, duplication: 0, maxDelayMs: 0 }, media);
+    cluster.runUntil(20_000);
+    expect(cluster.left / Math.max(cluster.taken, 1)).toBeGreaterThan(media.boards ? 0.9 : -1);
+    for (const node of cluster.nodes) {
+      expect(node.state.history.highest - node.state.ackedByAll).toBeLessThan(25);
+      for (const peer of node.state.nodes.filter((one) => one !== node.state.self)) {
+        const sent = cluster.nodes.find(({ name }) => name === peer.name)?.state.history.highest ?? 0;
+        expect(peer.track.last).toBeGreaterThan(sent - 3);
+        expect(peer.counters).toMatchObject({ lost: 0, late: 0 });
+        // Two links.
+        expect(peer.counters.packets).toBeGreaterThan(2 * sent - 10);
+        expect(peer.links.map(({ status }) => status)).toEqual(['up', 'up']);
+      }
+    }
+  });
+
   it('a node that restarts quickly is taken back without a death', () => {
-    const cluster = new Cluster(2, 7, { loss: 0.2, duplication: 0.1, maxDelayMs: 20 });
+    const cluster = new Cluster(2, 7, { loss: 0.2, duplication: 0.1, maxDelayMs: 20 }, media);
     cluster.runUntil(6000);
     const [first, second] = cluster.nodes;
     if (first === undefined || second === undefined) throw new Error('no such node');

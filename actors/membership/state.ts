@@ -17,6 +17,8 @@ export interface LinkState {
   status: 'up' | 'dead';
   /** Reception of the newest packet that was new or a copy [monotonic ms]. */
   lastMs: Ms | null;
+  /** Newest number taken from the board; those are counted. */
+  takenTo: number;
 }
 
 export interface NodeCounters {
@@ -192,7 +194,7 @@ export function makeNode(config: MembershipConfig, node: ClusterNode, sinceMs: M
     advertisedDeadMs: null,
     acked: 0,
     ackFloor: 0,
-    links: names.map((name): LinkState => ({ name, status: 'dead', lastMs: null })),
+    links: names.map((name): LinkState => ({ name, status: 'dead', lastMs: null, takenTo: 0 })),
     held: [],
     counters: { packets: 0, lost: 0, late: 0, rexmitAsked: 0, rexmitAnswered: 0, dropped: {} },
     complainedMs: new Map(),

@@ -5,6 +5,7 @@ import type { ClusterNode, Settings } from '../../conf/settings.ts';
 import type { FieldList } from '../../runtime/message/message.ts';
 import type { LinkName, Ms, NodeName } from '../../runtime/units.ts';
 import type { MembershipEvent } from '../protocols.ts';
+import type { Beats } from '../pulse.ts';
 
 /** A link as membership sees it: ordinary media reach every normal node, a ping medium reaches its one ping node. */
 export interface MembershipLink {
@@ -50,11 +51,32 @@ export interface MembershipConfig {
   lastHeardMs(node: NodeName): Ms | null;
   /** The same for one link, read before the link is declared dead. */
   linkHeardMs(node: NodeName, link: LinkName): Ms | null;
+  /** Where media leave heartbeats that say nothing new; left out: they tell of each. */
+  readonly beats?: BeatBoard;
+}
+
+/** The pulse board, as far as the heartbeats on it go. */
+export interface BeatBoard {
+  /** The link of each medium. */
+  readonly columns: readonly LinkName[];
+  /** @returns false when that medium has heard nothing of the node */
+  read(node: NodeName, column: number, into: Beats): boolean;
+  /** The media shall hand over everybody's next heartbeat as a message. */
+  askForWhole(): void;
 }
 
 export type MembershipInput =
   /** An authenticated message; `heardMs` is the monotonic time of its reception by the medium. */
-  | { readonly type: 'packet'; readonly link: LinkName; readonly fields: FieldList; readonly heardMs: Ms }
+  | {
+      readonly type: 'packet';
+      readonly link: LinkName;
+      readonly fields: FieldList;
+      readonly heardMs: Ms;
+      /** Heartbeats of the same node on the same medium that were left on the board before it. */
+      readonly before?: Readonly<Beats>;
+    }
+  /** What waits on the board is to be taken: somebody's silence may be over. */
+  | { readonly type: 'look' }
   /** Time has come (see nextDeadlineMs). */
   | { readonly type: 'tick' }
   /** An own cluster message, own fields only; the core adds the envelope and the number. */

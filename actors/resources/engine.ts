@@ -6,7 +6,7 @@
  */
 
 import type { GroupSpec, ResourceSpec } from '../../conf/settings.ts';
-import type { AgentAction, AgentResult, Verdict } from '../../plugins/agents/agent.ts';
+import type { AgentAction, AgentResult, AheadResult, StartAhead, Verdict } from '../../plugins/agents/agent.ts';
 import { commandLine, commandOf, isFinal, textVerdict, verdictOf } from '../../plugins/agents/programs.ts';
 import type { Severity } from '../../runtime/log.ts';
 import type { Happening } from '../events.ts';
@@ -24,6 +24,10 @@ const STOP_RETRIES_AFTER_TIMEOUT = 1;
 const SHOWN_LINES = 20;
 /** Pause before a stop is tried again [ms], as the original. */
 const STOP_PAUSE_MS = 1_000;
+/** Addresses that are set in one go, at most: what is told of them must find room in the guardian's pipe. */
+const AHEAD_MAX = 128;
+/** The same at the beginning of a job: the first address does not wait until a hundred are prepared. Most groups have no more. */
+const AHEAD_FIRST = 8;
 
 /** The result of an operation; `lost` when it is unknown what became of it because the process that ran it died. */
 export interface OperationResult extends AgentResult {
@@ -38,8 +42,13 @@ export interface EngineOptions {
   run(target: Exclude<Target, { kind: 'missing' }>, action: AgentAction): Promise<OperationResult>;
   /** The same for a status that is asked for over and over: nothing of it is logged. */
   look(target: Exclude<Target, { kind: 'missing' }>): Promise<OperationResult>;
-  /** Told before a resource is started, so that it is released when this process dies; resolves when that is certain. */
-  hold(resource: HeldResource): Promise<void> | undefined;
+  /**
+   * How addresses of one script that are to be started one after another can be set in one go; null, or without it: one by one. Status, hold
+   * and start of each are the same as with `run`, but for all of them together.
+   */
+  ahead?(targets: readonly AddressTarget[]): StartAhead | null;
+  /** Told before resources are started, so that they are released when this process dies; resolves when that is certain, no promise: it is. */
+  hold(...resources: readonly HeldResource[]): Promise<void> | undefined;
   /** Told after a resource is stopped for certain. */
   drop(id: string): void;
   /** `tag` is a script's tag, as `ResourceManager(default)`; without it the line is the daemon's own. */
@@ -51,6 +60,8 @@ export interface EngineOptions {
   /** @param delayMs [ms] */
   pause(delayMs: number): Promise<void>;
 }
+
+type AddressTarget = Extract<Target, { kind: 'address' }>;
 
 /** What is known of one resource: `no` only after a successful stop or a status that denied it. */
 type Knowledge = 'yes' | 'no' | 'unknown';
@@ -67,6 +78,10 @@ export class ResourceEngine {
   readonly #members = new Map<string, readonly Member[]>();
   readonly #specs = new Map<string, GroupSpec>();
   readonly #queue: Job[] = [];
+  /** Addresses that were set together with one before them, until it is their turn. */
+  readonly #ahead = new Map<Member, AheadResult>();
+  /** Whether the job that runs has set some in this way. */
+  #aheadBegun = false;
   /** The last job that began with a group. */
   readonly #begun = new Map<string, number>();
   #working = false;
@@ -131,6 +146,9 @@ export class ResourceEngine {
     for (let job = this.#queue[0]; job !== undefined; job = this.#queue[0]) {
       const outcomes: GroupOutcome[] = [];
       for (const key of job.keys) outcomes.push(await this.#runGroup(job, key));
+      // Of groups that were not begun with after all: what waits behind stops them.
+      this.#ahead.clear();
+      this.#aheadBegun = false;
       this.#queue.shift();
       this.#options.done({ type: 'job-done', job: job.id, outcomes });
     }
@@ -147,7 +165,7 @@ export class ResourceEngine {
     switch (job.verb) {
       case 'acquire':
         if (job.why === 'takeover') this.#script('mach_down', 'info', `info: Taking over resource group ${key}`);
-        return await this.#acquire(spec, members);
+        return await this.#acquire(job, spec, members);
       case 'restart':
         return await this.#restart(spec, members);
       case 'release':
@@ -167,16 +185,37 @@ export class ResourceEngine {
     );
   }
 
-  async #acquire(spec: GroupSpec, members: readonly Member[]): Promise<GroupOutcome> {
+  async #acquire(job: Job, spec: GroupSpec, members: readonly Member[]): Promise<GroupOutcome> {
     this.#manager('info', `info: Acquiring resource group: ${spec.owner} ${wordsOf(spec)}`);
-    return await this.#startAll(spec, members, members);
+    const later = job.keys.slice(job.keys.indexOf(spec.key) + 1).filter((key) => !this.#isSuperseded(job, key));
+    return await this.#startAll(spec, members, members, later);
   }
 
-  /** @param needed what is started; when one of it cannot be, the whole group is stopped */
-  async #startAll(spec: GroupSpec, members: readonly Member[], needed: readonly Member[]): Promise<GroupOutcome> {
+  /**
+   * @param needed what is started; when one of it cannot be, the whole group is stopped
+   * @param later groups that are acquired right after this one
+   */
+  async #startAll(
+    spec: GroupSpec,
+    members: readonly Member[],
+    needed: readonly Member[],
+    later: readonly string[] = [],
+  ): Promise<GroupOutcome> {
     this.#options.event({ event: 'group.starting', group: spec.key });
-    for (const member of needed) {
-      if (await this.#start(member)) continue;
+    for (const [index, member] of needed.entries()) {
+      if (!this.#ahead.has(member)) {
+        const told = this.#startAhead(needed, index, later);
+        if (told !== undefined) await told;
+      }
+      const starts = await this.#start(member);
+      this.#ahead.delete(member);
+      if (starts) continue;
+      // Set in one go with the one that failed: said before they are stopped.
+      for (const other of needed.slice(index + 1)) {
+        if (!this.#ahead.has(other)) continue;
+        await this.#start(other);
+        this.#ahead.delete(other);
+      }
       const { word } = member.resource;
       this.#manager('CRIT', `CRIT: Giving up resources due to failure of ${word}`);
       const released = await this.#release(spec, members, false);
@@ -208,6 +247,42 @@ export class ResourceEngine {
       return { key: spec.key, result: 'stuck', resource: member.resource.word };
     }
     return await this.#startAll(spec, members, broken);
+  }
+
+  /**
+   * Sets addresses that follow one another, in this group and in those after it, in one go. What else comes between two of them is started between
+   * them: then they are set one after the other.
+   *
+   * @returns a promise when the guardian is slow to hear of them: they are started one by one when it is kept
+   */
+  #startAhead(needed: readonly Member[], index: number, later: readonly string[]): Promise<void> | undefined {
+    const script = needed[index]?.resource.script;
+    const limit = this.#aheadBegun ? AHEAD_MAX : AHEAD_FIRST;
+    const found: { readonly member: Member; readonly target: AddressTarget }[] = [];
+    for (const member of this.#following(needed, index, later)) {
+      // Asked first: to locate a script costs system calls.
+      if (found.length === limit || member.resource.script !== script) break;
+      const target = this.#options.locate(member.resource);
+      if (target.kind !== 'address') break;
+      found.push({ member, target });
+    }
+    const plan = found.length === 0 ? null : (this.#options.ahead?.(found.map(({ target }) => target)) ?? null);
+    if (plan === null || plan.count === 0) return undefined;
+    const planned = found.slice(0, plan.count);
+    for (const { member } of planned) member.runs = 'yes';
+    this.#aheadBegun = true;
+    const told = this.#options.hold(...planned.map(({ member, target }) => heldResource(member, target)));
+    if (told !== undefined) return told;
+    for (const [place, result] of (plan.carryOut() ?? []).entries()) {
+      const member = planned[place]?.member;
+      if (member !== undefined) this.#ahead.set(member, result);
+    }
+    return undefined;
+  }
+
+  *#following(needed: readonly Member[], index: number, later: readonly string[]): Generator<Member> {
+    yield* needed.slice(index);
+    for (const key of later) yield* this.#members.get(key) ?? [];
   }
 
   /** @returns false when the resource does not run */
@@ -294,6 +369,8 @@ export class ResourceEngine {
   async #status(member: Member): Promise<Verdict> {
     const target = this.#options.locate(member.resource);
     if (target.kind === 'missing') return 'not-held';
+    const ahead = this.#ahead.get(member);
+    if (ahead !== undefined) return textVerdict(ahead.status());
     const ask = (): Promise<OperationResult> =>
       member.record.during('status', () => this.#options.run(target, 'status'));
     const first = await ask();
@@ -319,14 +396,16 @@ export class ResourceEngine {
   }
 
   async #operate(
-    { record, resource }: Member,
+    member: Member,
     target: Exclude<Target, { kind: 'missing' }>,
     action: 'start' | 'stop',
   ): Promise<OperationResult> {
+    const { record, resource } = member;
     const command =
       target.kind === 'address' ? [target.path, ...target.args, action].join(' ') : commandLine(target, action);
     this.#manager('info', `info: Running ${command}`);
-    const result = await record.during(action, () => this.#options.run(target, action));
+    const ahead = action === 'start' ? this.#ahead.get(member) : undefined;
+    const result = ahead?.start() ?? (await record.during(action, () => this.#options.run(target, action)));
     const lines = result.output.split('\n').filter((line) => line.trim() !== '');
     const failed = result.exitCode !== 0 || result.timedOut;
     for (const [index, line] of lines.entries()) {
@@ -349,6 +428,7 @@ export class ResourceEngine {
   }
 
   async #hold(member: Member): Promise<void> {
+    if (this.#ahead.has(member)) return;
     member.runs = 'yes';
     const target = this.#options.locate(member.resource);
     if (target.kind === 'missing') return;

@@ -57,6 +57,7 @@ async function playTakeover(rules: Pick<ResourcesConfig, 'autoFailback' | 'confi
     locate: (resource) => locate(resource, { configDir: rules.configDir, timeoutMs: 1_000 }),
     run: async (target, action) => agent[action](target.args),
     look: async (target) => agent.status(target.args),
+    ahead: (targets) => agent.ahead(targets.map((target) => target.args)),
     hold: () => Promise.resolve(),
     drop: () => undefined,
     log: () => undefined,
@@ -104,10 +105,11 @@ function playNetwork(): AddressSystem {
     listLinks: () => [link],
     listAddresses: () => addresses,
     listRoutes: () => [],
-    addAddress: (change) => {
-      addresses.push(entry(change.address, change.label ?? 'play0'));
-      return { ok: true };
-    },
+    addAddresses: (changes) =>
+      changes.map((change) => {
+        addresses.push(entry(change.address, change.label ?? 'play0'));
+        return { ok: true };
+      }),
     deleteAddress: () => ({ ok: true }),
     setLinkUp: () => ({ ok: true }),
     openArpSender: () => ({ send: () => undefined, close: () => undefined }),

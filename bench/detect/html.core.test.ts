@@ -33,6 +33,10 @@ describe('the page', () => {
     expect(page.match(/&quot;type&quot;:&quot;trial&quot;/g)).toHaveLength(summary.trials.length);
   });
 
+  test('breaks no line within a figure', () => {
+    expect(page).toContain('<td>0.20\u00a0/\u00a00.30\u00a0/\u00a00.30\u00a0(3)</td>');
+  });
+
   test('shows bold words and code as such', () => {
     expect(page).toContain('<strong>Overhead</strong>');
     expect(page).toContain('<code>systole bench detect</code>');

@@ -14,19 +14,25 @@ export function htmlReport(markdown: string, plots: readonly Plot[], records: re
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Systole: detection and takeover</title>
 <style>
-body { font: 15px/1.5 sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 sans-serif; color: #222; background: #fff; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; }
 th, td { border: 1px solid #ccc; padding: 0.25rem 0.5rem; text-align: left; vertical-align: top; }
 th:first-child, td:first-child { font-weight: bold; white-space: nowrap; }
 table { display: block; overflow-x: auto; }
-svg { max-width: 100%; height: auto; display: block; margin: 1rem 0; }
+.plot { overflow-x: auto; margin: 1rem 0; }
+svg { width: 100%; min-width: 40rem; max-width: 820px; height: auto; display: block; }
 pre { font-size: 11px; max-height: 20rem; overflow: auto; background: #f6f6f6; padding: 0.5rem; }
+@media (prefers-color-scheme: dark) {
+  body { color: #ddd; background: #181818; }
+  th, td { border-color: #555; }
+  pre { background: #262626; }
+}
 </style>
 </head>
 <body>
 ${markdownToHtml(markdown)}
 <h2>Plots</h2>
-${plots.map((plot) => plot.svg).join('\n')}
+${plots.map((plot) => `<div class="plot">${plot.svg}</div>`).join('\n')}
 <details><summary>Records</summary><pre>${records.map((record) => escapeText(recordLine(record))).join('\n')}</pre></details>
 </body>
 </html>
@@ -56,9 +62,17 @@ function tableToHtml([head = '', , ...rows]: readonly string[]): string {
     row
       .slice(1, -1)
       .split('|')
-      .map((cell) => `<${tag}>${inline(cell.trim())}</${tag}>`)
+      .map((cell) => `<${tag}>${unbroken(inline(cell.trim()))}</${tag}>`)
       .join('');
   return `<table><thead><tr>${cells(head, 'th')}</tr></thead><tbody>${rows.map((row) => `<tr>${cells(row, 'td')}</tr>`).join('')}</tbody></table>`;
+}
+
+/** The figures of one cell part at the semicolons between them, not within one. */
+function unbroken(cell: string): string {
+  return cell
+    .split('; ')
+    .map((part) => part.replaceAll(' ', '\u00a0'))
+    .join('; ');
 }
 
 function inline(text: string): string {

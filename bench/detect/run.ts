@@ -49,7 +49,7 @@ export async function runPlan(
           try {
             await runPairing(arena, plan, pairing, handlers, step, signal);
           } catch (error) {
-            const why = `broke: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`;
+            const why = `broke: ${briefly(error)}`;
             handlers.record({ type: 'skipped', peer: pairing.peer.name, timing: timingName(pairing.timing), why });
             // A cable that was pulled when it broke.
             await arena.lab.network().heal(arena.victim.name);
@@ -61,6 +61,15 @@ export async function runPlan(
     }
   }
   handlers.progress(total, total, 'done');
+}
+
+/** The longest reason that is shown [characters]. */
+const longestReason = 300;
+
+/** An error on one line: the first line of a stack trace alone would often name no more than a file. */
+function briefly(error: unknown): string {
+  const text = (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, ' ').trim();
+  return text.length <= longestReason ? text : `${text.slice(0, longestReason)}…`;
 }
 
 async function runPairing(

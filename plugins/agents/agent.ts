@@ -46,3 +46,21 @@ export interface AgentCommand {
 
 /** Names in haresources of the built-in address agents. */
 export type AddressScript = 'IPaddr' | 'IPaddr2' | 'IPv6addr';
+
+/** What became of one address that was set together with others. */
+export interface AheadResult {
+  /** What `status` said before, and what `start` gave (only where status denied it). Each writes its lines to the log when it is asked. */
+  status(): AgentResult;
+  start(): AgentResult;
+}
+
+/** Addresses that are to be set in one go, as far as nothing stands in the way; nothing is set yet. */
+export interface StartAhead {
+  /** How many of those asked for, from the first on. */
+  readonly count: number;
+  /**
+   * Sets them and announces them. One that is refused does not keep those of the same message back; nothing is said, and nothing was done, of
+   * those after them. Null: it must not be done any more.
+   */
+  carryOut(): readonly AheadResult[] | null;
+}

@@ -6,8 +6,8 @@ import {
   type AddressSpec,
   chooseInterface,
   dependants,
+  FreeLabels,
   findAddress,
-  freeLabel,
   isMachinesOwn,
   parseAddress,
 } from './ipaddr.core.ts';
@@ -227,25 +227,36 @@ describe('resource words', () => {
 
 describe('alias labels', () => {
   test('the first free number of this interface', () => {
-    expect(freeLabel('eth0', [])).toBe('eth0:0');
+    expect(new FreeLabels([]).take('eth0')).toBe('eth0:0');
     expect(
-      freeLabel('eth0', [
+      new FreeLabels([
         entry('10.0.0.1', 'eth0'),
         entry('10.0.0.2', 'eth0:0'),
         entry('10.0.0.3', 'eth0:2'),
         entry('10.0.0.4', 'eth1:1'),
-      ]),
+      ]).take('eth0'),
     ).toBe('eth0:1');
   });
 
+  test('each one once, and none that was written', () => {
+    const labels = new FreeLabels([entry('10.0.0.2', 'eth0:1')]);
+    labels.reserve('eth0:2');
+    expect(['eth0', 'eth0', 'eth1', 'eth0'].map((device) => labels.take(device))).toEqual([
+      'eth0:0',
+      'eth0:3',
+      'eth1:0',
+      'eth0:4',
+    ]);
+  });
+
   test('none when the name leaves no room, or all are taken', () => {
-    expect(freeLabel('enx001122334455', [])).toBeNull();
+    expect(new FreeLabels([]).take('enx001122334455')).toBeNull();
     const all = Array.from({ length: 512 }, (_one, number) => ({
       ...entry('10.0.0.1', 'eth0'),
       address: ipv4FromNumber(number),
       label: `eth0:${number}`,
     }));
-    expect(freeLabel('eth0', all)).toBeNull();
+    expect(new FreeLabels(all).take('eth0')).toBeNull();
   });
 });
 

@@ -149,18 +149,36 @@ export function chooseInterface(
   return place(link, spec.prefixLength ?? route.prefixLength, true);
 }
 
-/**
- * The first free alias `iface:N` from 0, by the labels in use; null when all 512 are taken or the interface's name leaves no room
- * (then the address gets the plain label and other programs do not list it as an alias).
- */
-export function freeLabel(device: string, addresses: readonly Address[]): string | null {
-  const taken = new Set(addresses.map((address) => address.label));
-  for (let number = 0; number <= aliasMax; number++) {
-    const label = `${device}:${number}`;
-    if (label.length > labelMaxLength) return null;
-    if (!taken.has(label)) return label;
+/** Alias labels for addresses that are set one after another. */
+export class FreeLabels {
+  readonly #taken: Set<string>;
+  /** By device: no smaller number is free. */
+  readonly #next = new Map<string, number>();
+
+  constructor(addresses: readonly Address[]) {
+    this.#taken = new Set(addresses.map((address) => address.label));
   }
-  return null;
+
+  /**
+   * The first free alias `iface:N` from 0, by the labels in use; null when all 512 are taken or the interface's name leaves no room
+   * (then the address gets the plain label and other programs do not list it as an alias).
+   */
+  take(device: string): string | null {
+    for (let number = this.#next.get(device) ?? 0; number <= aliasMax; number++) {
+      const label = `${device}:${number}`;
+      if (label.length > labelMaxLength) return null;
+      if (this.#taken.has(label)) continue;
+      this.#next.set(device, number + 1);
+      this.#taken.add(label);
+      return label;
+    }
+    return null;
+  }
+
+  /** A label that was written. */
+  reserve(label: string): void {
+    this.#taken.add(label);
+  }
 }
 
 /** Where an address of a resource is now. */

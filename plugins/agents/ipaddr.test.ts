@@ -35,6 +35,10 @@ class FakeKernel implements AddressSystem {
   readonly frames: string[] = [];
   /** Given to every change when set. */
   refuses: string | null = null;
+  /** Additions of these addresses are refused. */
+  readonly refused = new Set<string>();
+  /** The addresses of each message that adds some. */
+  readonly messages: string[] = [];
   announceFails = false;
   /** Packet sockets that are open. */
   senders = 0;
@@ -69,6 +73,13 @@ class FakeKernel implements AddressSystem {
     const secondary = peers.some((one) => sameSubnet(one.address, change.address, change.prefixLength));
     this.addresses = [...this.addresses, { ...change, label: change.label ?? '', secondary, permanent: true }];
     return { ok: true };
+  }
+
+  addAddresses(changes: readonly AddressChange[]): readonly NetlinkResult[] {
+    this.messages.push(changes.map(({ address }) => formatIpv4(address)).join(' '));
+    return changes.map((change) =>
+      this.refused.has(formatIpv4(change.address)) ? { ok: false, errno: 'ENOBUFS' } : this.addAddress(change),
+    );
   }
 
   deleteAddress(change: AddressChange): NetlinkResult {
@@ -347,5 +358,95 @@ describe('announcement', () => {
     agent.start(['127.0.0.9/8']);
     expect(kernel.aliases).toEqual(['lo:0 127.0.0.9/8 127.255.255.255']);
     expect(kernel.frames).toEqual([]);
+  });
+});
+
+describe('several at once', () => {
+  const words = (...list: readonly string[]) => list.map((word) => [word]);
+
+  test('one message, then the announcements; their words are those of one by one', () => {
+    const { kernel, agent, log } = setUp();
+    const plan = agent.ahead(words('10.77.0.200', '10.77.0.201/24/eth0', '10.77.1.200/24/eth1:web'));
+    expect(plan.count).toBe(3);
+    expect(kernel.messages).toEqual([]);
+    const results = plan.carryOut() ?? [];
+    expect(kernel.messages).toEqual(['10.77.0.200 10.77.0.201 10.77.1.200']);
+    expect(kernel.frames).toEqual(['request 10.77.0.200 eth0', 'request 10.77.0.201 eth0', 'request 10.77.1.200 eth1']);
+    expect(log).toEqual([]);
+    for (const one of results) {
+      expect(one.status()).toMatchObject({ exitCode: 7 });
+      expect(one.start()).toMatchObject({ exitCode: 0, output: 'INFO:  Success\n' });
+    }
+    const other = setUp();
+    for (const word of ['10.77.0.200', '10.77.0.201/24/eth0', '10.77.1.200/24/eth1:web']) {
+      other.agent.status([word]);
+      other.agent.start([word]);
+    }
+    expect(log).toEqual(other.log);
+    expect(kernel.aliases).toEqual(other.kernel.aliases);
+  });
+
+  test('what is up is left alone, and one that both want is set once', () => {
+    const { kernel, agent } = setUp();
+    agent.start(['10.77.0.200']);
+    kernel.messages.length = 0;
+    const plan = agent.ahead(words('10.77.0.200', '10.77.0.201', '10.77.0.201'));
+    expect(plan.count).toBe(2);
+    expect(plan.carryOut()?.map((one) => one.status().exitCode)).toEqual([0, 7]);
+    expect(kernel.messages).toEqual(['10.77.0.201']);
+  });
+
+  test.each([
+    ['a word that is none', 'nonsense', (): void => undefined],
+    ['an interface that is not there', '10.77.0.201/24/eth9', (): void => undefined],
+    [
+      'an address that is elsewhere',
+      '10.77.0.201/24/eth1',
+      (kernel: FakeKernel): void => kernel.put('10.77.0.201', 24, 'eth0:7', 3),
+    ],
+    [
+      'an interface that is down',
+      '10.77.1.201/24/eth1',
+      (kernel: FakeKernel): void => {
+        kernel.links[2] = { ...eth1, flags: eth1.flags & ~1 };
+      },
+    ],
+  ])('%s ends it', (_what, word, arrange) => {
+    const { kernel, agent } = setUp();
+    arrange(kernel);
+    kernel.messages.length = 0;
+    const plan = agent.ahead(words('10.77.0.200', word, '10.77.0.202'));
+    expect(plan.count).toBe(1);
+    plan.carryOut();
+    expect(kernel.messages).toEqual(['10.77.0.200']);
+  });
+
+  test('an address that brings a route ends it before the next one whose interface follows from the routes', () => {
+    const { agent } = setUp();
+    expect(agent.ahead(words('172.16.0.1/24/eth1', '10.77.0.200/24/eth0', '172.16.0.2')).count).toBe(2);
+    // In a subnet that is there already, it brings none.
+    expect(agent.ahead(words('10.77.1.200/24/eth1', '10.77.0.200')).count).toBe(2);
+  });
+
+  test('the kernel refuses one: those beside it are up and announced, it is not, and no further message follows', () => {
+    const { kernel, agent, log } = setUp();
+    const list = Array.from({ length: 40 }, (_, index) => `10.77.0.${100 + index}/24/eth0`);
+    kernel.refused.add('10.77.0.101');
+    const results = agent.ahead(words(...list)).carryOut() ?? [];
+    expect(results.length).toBeLessThan(40);
+    expect(kernel.messages).toHaveLength(1);
+    expect(results.map((one) => one.start().exitCode)).toEqual(
+      list.slice(0, results.length).map((_, at) => (at === 1 ? 1 : 0)),
+    );
+    expect(kernel.frames).toHaveLength(results.length - 1);
+    expect(kernel.frames).not.toContain('request 10.77.0.101 eth0');
+    expect(log).toContain('IPaddr(IPaddr_10.77.0.101): ERROR: cannot add 10.77.0.101/24 to eth0: ENOBUFS');
+  });
+
+  test('one that came meanwhile is as good', () => {
+    const { kernel, agent } = setUp();
+    const plan = agent.ahead(words('10.77.0.200/24/eth0', '10.77.0.201/24/eth0'));
+    kernel.put('10.77.0.200', 24, 'eth0:9', 3);
+    expect(plan.carryOut()?.map((one) => one.start().exitCode)).toEqual([0, 0]);
   });
 });

@@ -20,7 +20,7 @@
 import { type Clock, SystemClock, type Timer } from '../../runtime/clock.ts';
 import { SystemCallError } from '../../runtime/errors.ts';
 import { type ArpSender, openArpSender } from '../../runtime/sys/arp.ts';
-import { formatIpv4, type Ipv4, maskOf } from '../../runtime/sys/ipv4.ts';
+import { formatIpv4, type Ipv4, maskOf, sameSubnet } from '../../runtime/sys/ipv4.ts';
 import {
   type Address,
   type AddressChange,
@@ -39,18 +39,20 @@ import {
   setLinkUp,
 } from '../../runtime/sys/netlink.ts';
 import { ms } from '../../runtime/units.ts';
-import type { AgentAction, AgentResult } from './agent.ts';
+import type { AgentAction, AgentResult, AheadResult, StartAhead } from './agent.ts';
 import { done, type Ending, failedBy, resultLine } from './ending.ts';
 import {
   type AddressSpec,
   announces,
   chooseInterface,
   dependants,
+  FreeLabels,
   findAddress,
-  freeLabel,
   ifconfigLine,
   isMachinesOwn,
+  type Placement,
   parseAddress,
+  type Refusal,
 } from './ipaddr.core.ts';
 
 /** The part of the kernel that the agent uses; tests give their own. */
@@ -58,7 +60,8 @@ export interface AddressSystem {
   listLinks(): readonly Link[];
   listAddresses(): readonly Address[];
   listRoutes(): readonly Route[];
-  addAddress(change: AddressChange): NetlinkResult;
+  /** Some dozens at most; one result for each, and none is left out when one is refused. */
+  addAddresses(changes: readonly AddressChange[]): readonly NetlinkResult[];
   deleteAddress(change: AddressChange): NetlinkResult;
   setLinkUp(linkIndex: number): NetlinkResult;
   openArpSender(): ArpSender;
@@ -68,7 +71,7 @@ const kernel: AddressSystem = {
   listLinks,
   listAddresses,
   listRoutes,
-  addAddress,
+  addAddresses: (changes) => changes.map(addAddress),
   deleteAddress,
   setLinkUp,
   openArpSender,
@@ -90,6 +93,9 @@ export interface AddressAgentOptions {
 const announcementFrames = 20;
 const announcementPauseMs = 250;
 
+/** Addresses of one message: the first one's announcement waits until all of them are set, some 10 µs for each. */
+const messageAddresses = 32;
+
 const scopeGlobal = 0;
 const scopeHost = 254;
 
@@ -105,6 +111,67 @@ function mayRemove(
 ): boolean {
   if (isMachinesOwn(entry, addresses)) return false;
   return kind === 'here' || (entry.label.includes(':') && ((link?.flags ?? 0) & linkLoopback) === 0);
+}
+
+/** How an address will be set. */
+interface Intent {
+  readonly ok: true;
+  readonly spec: AddressSpec;
+  readonly placement: Placement;
+  readonly change: AddressChange;
+}
+
+function intend(
+  spec: AddressSpec,
+  routes: () => readonly Route[],
+  links: readonly Link[],
+  labels: FreeLabels,
+): Intent | Refusal {
+  const placement = chooseInterface(spec.device === null ? routes() : [], links, spec);
+  if (!placement.ok) return placement;
+  const { link, prefixLength } = placement;
+  if (spec.label !== null) labels.reserve(spec.label);
+  const change: AddressChange = {
+    linkIndex: link.index,
+    address: spec.address,
+    prefixLength,
+    // In a subnet of one or two addresses the highest is a host: a broadcast route to it would make that host unreachable.
+    broadcast: prefixLength >= 31 && spec.broadcast === null ? null : placement.broadcast,
+    label: spec.label ?? labels.take(link.name),
+    scope: spec.address >>> 24 === 127 ? scopeHost : scopeGlobal,
+  };
+  return { ok: true, spec, placement, change };
+}
+
+/** What the original would log of it. */
+function describeIntent({ spec, placement, change }: Intent): readonly string[] {
+  const ip = formatIpv4(spec.address);
+  const { link, prefixLength, calculated } = placement;
+  return [
+    ...(calculated ? [`INFO: Using calculated nic for ${ip}: ${link.name}`] : []),
+    `INFO: Using calculated netmask for ${ip}: ${formatIpv4(maskOf(prefixLength))}`,
+    `INFO: eval ${ifconfigLine(change.label ?? link.name, spec, placement)}`,
+  ];
+}
+
+/** Whether setting it gives its interface a route that it has not: another address may belong elsewhere then. */
+function bringsRoute({ linkIndex, address, prefixLength }: AddressChange, there: readonly AddressChange[]): boolean {
+  return (
+    prefixLength < 32 &&
+    !there.some(
+      (one) =>
+        one.linkIndex === linkIndex &&
+        one.prefixLength === prefixLength &&
+        sameSubnet(one.address, address, prefixLength),
+    )
+  );
+}
+
+/** One address of {@link AddressAgent.ahead}; without an intent it is up. */
+interface Planned {
+  readonly args: readonly string[];
+  readonly spec: AddressSpec;
+  readonly intent: Intent | null;
 }
 
 export class AddressAgent {
@@ -130,6 +197,15 @@ export class AddressAgent {
   /** Takes the address and announces it. Success when it is up already (then without an announcement, as the original). */
   start(args: readonly string[]): AgentResult {
     return this.#run('start', args, (spec, log) => this.#start(spec, log));
+  }
+
+  /**
+   * The same for addresses that are wanted one after another, in one message to the kernel. It ends before the first one of which `status` and
+   * `start` may have something to say: that one, and those behind it, are left to them.
+   */
+  ahead(words: readonly (readonly string[])[]): StartAhead {
+    const planned = this.#plan(words);
+    return { count: planned.length, carryOut: () => this.#carryOut(planned) };
   }
 
   /** Releases the address and ends its announcement. Success when it is not up. */
@@ -176,11 +252,19 @@ export class AddressAgent {
   ): AgentResult {
     const startMs = this.#clock.now();
     const parsed = parseAddress(args);
-    const tag = `${this.#script}(${this.#script}_${args[0]?.split('/')[0] ?? ''})`;
-    const log = (line: string): void => this.#log(tag, line);
+    const log = this.#logFor(args);
     const ending = parsed.ok
       ? this.#guard(() => operate(parsed.spec, log))
       : { exitCode: parsed.exitCode, reason: `ERROR: ${parsed.message}` };
+    return this.#conclude(action, ending, log, this.#clock.now() - startMs);
+  }
+
+  #logFor(args: readonly string[]): (line: string) => void {
+    const tag = `${this.#script}(${this.#script}_${args[0]?.split('/')[0] ?? ''})`;
+    return (line) => this.#log(tag, line);
+  }
+
+  #conclude(action: AgentAction, ending: Ending, log: (line: string) => void, durationMs: number): AgentResult {
     const result = resultLine(action, ending.exitCode);
     if (ending.reason !== undefined) log(ending.reason);
     log(result);
@@ -190,8 +274,105 @@ export class AddressAgent {
       exitCode: ending.exitCode,
       output: `${reason}${result}\n`,
       timedOut: false,
-      durationMs: this.#clock.now() - startMs,
+      durationMs,
     };
+  }
+
+  #plan(words: readonly (readonly string[])[]): readonly Planned[] {
+    const planned: Planned[] = [];
+    try {
+      const links = this.#system.listLinks();
+      const addresses = this.#system.listAddresses();
+      const labels = new FreeLabels(addresses);
+      const there: AddressChange[] = [...addresses];
+      const meant = new Set<Ipv4>();
+      let routes: readonly Route[] | null = null;
+      let newRoute = false;
+      for (const args of words) {
+        const parsed = parseAddress(args);
+        if (!parsed.ok) break;
+        const { spec } = parsed;
+        const found = findAddress(addresses, links, spec);
+        if (found.kind === 'elsewhere' || meant.has(spec.address)) break;
+        meant.add(spec.address);
+        if (found.kind === 'here') {
+          planned.push({ args, spec, intent: null });
+          continue;
+        }
+        if (newRoute && spec.device === null) break;
+        const intent = intend(
+          spec,
+          () => {
+            routes ??= this.#system.listRoutes();
+            return routes;
+          },
+          links,
+          labels,
+        );
+        if (!intent.ok || (intent.placement.link.flags & linkUp) === 0) break;
+        planned.push({ args, spec, intent });
+        newRoute ||= bringsRoute(intent.change, there);
+        there.push(intent.change);
+      }
+    } catch (error) {
+      // Left to `start`, which has words for it.
+      if (!(error instanceof SystemCallError)) throw error;
+    }
+    return planned;
+  }
+
+  #carryOut(planned: readonly Planned[]): readonly AheadResult[] {
+    const results: AheadResult[] = [];
+    for (let from = 0; from < planned.length; from += messageAddresses) {
+      const part = this.#carryOutPart(planned.slice(from, from + messageAddresses));
+      results.push(...part.results);
+      if (part.refused) break;
+    }
+    return results;
+  }
+
+  /** One message to the kernel. */
+  #carryOutPart(planned: readonly Planned[]): { readonly results: readonly AheadResult[]; readonly refused: boolean } {
+    const startMs = this.#clock.now();
+    const intents = planned.flatMap(({ intent }) => intent ?? []);
+    let added: readonly NetlinkResult[] = [];
+    const unsaid = this.#guard(() => {
+      if (intents.length > 0) added = this.#system.addAddresses(intents.map(({ change }) => change));
+      return done;
+    });
+    const durationMs = this.#clock.now() - startMs;
+    const told = new Map<Intent, { readonly ending: Ending; readonly lines: string[] }>();
+    for (const [index, intent] of intents.entries()) {
+      const result = added[index];
+      const ending = result === undefined ? unsaid : this.#endingOf(intent, result);
+      const lines: string[] = [];
+      if (ending.exitCode === 0) this.#taken(intent, (line) => lines.push(line));
+      told.set(intent, { ending, lines });
+    }
+    const results = planned.map(({ args, intent }): AheadResult => {
+      const log = this.#logFor(args);
+      const { ending = done, lines = [] } = (intent === null ? undefined : told.get(intent)) ?? {};
+      return {
+        status: () => this.#conclude('status', intent === null ? done : { exitCode: 7 }, log, 0),
+        start: () => {
+          for (const line of [...(intent === null ? [] : describeIntent(intent)), ...lines]) log(line);
+          return this.#conclude('start', ending, log, durationMs);
+        },
+      };
+    });
+    return { results, refused: [...told.values()].some(({ ending }) => ending.exitCode !== 0) };
+  }
+
+  #endingOf({ spec, placement }: Intent, added: NetlinkResult): Ending {
+    if (added.ok || added.errno === 'EEXIST') return done;
+    return failedBy(added.errno, `add ${formatIpv4(spec.address)}/${placement.prefixLength} to ${placement.link.name}`);
+  }
+
+  /** The address is up. */
+  #taken({ spec, placement: { link } }: Intent, log: (line: string) => void): void {
+    if (!announces(link)) return;
+    this.#announce(spec.address, link, log);
+    this.#onTaken(spec.address, link);
   }
 
   #guard(operate: () => Ending): Ending {
@@ -228,34 +409,24 @@ export class AddressAgent {
         );
       return done;
     }
-    const placement = chooseInterface(spec.device === null ? this.#system.listRoutes() : [], links, spec);
-    if (!placement.ok) return { exitCode: placement.exitCode, reason: placement.message };
-    const { link, prefixLength } = placement;
-    if (placement.calculated) log(`INFO: Using calculated nic for ${ip}: ${link.name}`);
-    log(`INFO: Using calculated netmask for ${ip}: ${formatIpv4(maskOf(prefixLength))}`);
-    const label = spec.label ?? freeLabel(link.name, addresses);
-    log(`INFO: eval ${ifconfigLine(label ?? link.name, spec, placement)}`);
+    const intent = intend(spec, () => this.#system.listRoutes(), links, new FreeLabels(addresses));
+    if (!intent.ok) return { exitCode: intent.exitCode, reason: intent.message };
+    for (const line of describeIntent(intent)) log(line);
+    const { link } = intent.placement;
     if ((link.flags & linkUp) === 0) {
       // ifconfig sets the interface up as well.
       const up = this.#system.setLinkUp(link.index);
       if (!up.ok) return failedBy(up.errno, `set interface ${link.name} up`);
     }
-    const added = this.#system.addAddress({
-      linkIndex: link.index,
-      address: spec.address,
-      prefixLength,
-      // In a subnet of one or two addresses the highest is a host: a broadcast route to it would make that host unreachable.
-      broadcast: prefixLength >= 31 && spec.broadcast === null ? null : placement.broadcast,
-      label,
-      scope: spec.address >>> 24 === 127 ? scopeHost : scopeGlobal,
-    });
-    if (!added.ok && added.errno !== 'EEXIST')
-      return failedBy(added.errno, `add ${ip}/${prefixLength} to ${link.name}`);
-    if (announces(link)) {
-      this.#announce(spec.address, link, log);
-      this.#onTaken(spec.address, link);
-    }
-    return done;
+    const ending = this.#endingOf(intent, this.#add(intent.change));
+    if (ending.exitCode === 0) this.#taken(intent, log);
+    return ending;
+  }
+
+  #add(change: AddressChange): NetlinkResult {
+    const [result] = this.#system.addAddresses([change]);
+    if (result === undefined) throw new Error('an address was asked for, and there is no answer');
+    return result;
   }
 
   /** Sends the first frame now and the others on timers at fixed times, so that a slow one does not delay the rest. */
@@ -327,7 +498,7 @@ export class AddressAgent {
     for (const lost of kin) {
       if (after.some((candidate) => candidate.linkIndex === lost.linkIndex && candidate.address === lost.address))
         continue;
-      const restored = this.#system.addAddress(lost);
+      const restored = this.#add(lost);
       log(
         restored.ok
           ? `INFO: ${lost.label} ${formatIpv4(lost.address)} put back: the kernel had removed it with ${entry.label}`

@@ -35,10 +35,10 @@ import {
   sockNonblock,
   sockRaw,
   systemCallError,
-  watchReadable,
 } from './libc.ts';
 import { intBytes, writeU16, writeU32 } from './native.ts';
 import { ownDescriptor } from './owned-descriptor.ts';
+import { watchReadable } from './watch.ts';
 
 /** An echo reply with its sender. */
 export interface EchoReply extends Echo {

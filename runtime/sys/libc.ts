@@ -5,11 +5,9 @@
  * importing this file costs nothing. Every function is synchronous: use it for calls that return at once. Descriptors opened here
  * are unknown to Node: close them in the same turn, or hand them to a Node handle (`dgram`), which closes them when a thread ends.
  */
-import { createSocket } from 'node:dgram';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { SystemCallError } from '../errors.ts';
-import { writeU32 } from './native.ts';
 
 /** Signatures as in section 2 of the manual; sizes and return values are numbers, -1 means: see {@link errnoName}. */
 export interface Libc {
@@ -42,6 +40,7 @@ export interface Libc {
   ioctlNumber(fd: number, request: number, argument: number): number;
   /** @param timeoutMs longest wait [ms]; -1 for ever */
   poll(pollfds: Uint8Array, count: number, timeoutMs: number): number;
+  ppoll(pollfds: Uint8Array, count: number, timeout: Uint8Array | null, signals: null): number;
   /** @returns the interface's index, or 0 */
   if_nametoindex(name: string): number;
   sched_setscheduler(tid: number, policy: number, param: Uint8Array): number;
@@ -116,6 +115,7 @@ function load(): Loaded {
     ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)'),
     ioctlNumber: library.func('ioctl', 'int', ['int', 'unsigned long', 'long']),
     poll: library.func('int poll(void *fds, unsigned long count, int timeout)'),
+    ppoll: library.func('int ppoll(void *fds, unsigned long count, const void *timeout, const void *signals)'),
     if_nametoindex: library.func('unsigned int if_nametoindex(const char *name)'),
     sched_setscheduler: library.func('int sched_setscheduler(int pid, int policy, const void *param)'),
     sched_getscheduler: library.func('int sched_getscheduler(int pid)'),
@@ -173,63 +173,6 @@ export function keepFromChildren(first: number): boolean {
 export function libc(): Libc {
   loaded ??= load();
   return loaded.libc;
-}
-
-/** EPOLL_CTL_ADD, EPOLLIN and the size of struct epoll_event (12 bytes on x86-64) of <sys/epoll.h>. */
-const epollAdd = 1;
-const epollIn = 1;
-const epollEventBytes = 16;
-
-/**
- * Calls back in the thread's event loop whenever a descriptor can be read or was hung up, until closed. Costs some 20 µs a call. Throws
- * SystemCallError for a descriptor that cannot be waited for (EPERM: a plain file).
- *
- * koffi has a watch of its own, but a thread that is killed while it has something to report ends the whole process (koffi calls into an
- * environment that takes no calls any more). Node's own handles stand that. So the descriptor goes into an epoll set, which can be waited
- * for like any descriptor; and the set takes the number of a UDP socket that Node waits for already, and closes with its thread. Node's
- * attempt to receive from what is no socket any more is the news: it fails (ENOTSOCK) and takes nothing from the descriptor itself.
- */
-export function watchReadable(fd: number, onReadable: () => void): Watch {
-  const c = libc();
-  const set = c.epoll_create1(sockCloexec);
-  if (set < 0) throw systemCallError('epoll_create1', 'watch a descriptor');
-  const event = new Uint8Array(epollEventBytes);
-  writeU32(event, 0, epollIn);
-  if (c.epoll_ctl(set, epollAdd, fd, event) < 0) {
-    const error = systemCallError('epoll_ctl', 'watch a descriptor');
-    c.close(set);
-    throw error;
-  }
-  const place = c.socket(afInet, sockDgram | sockCloexec | sockNonblock, 0);
-  if (place < 0) {
-    const error = systemCallError('socket', 'watch a descriptor');
-    c.close(set);
-    throw error;
-  }
-  const watcher = createSocket('udp4');
-  watcher.bind({ fd: place });
-  // In the same turn: Node begins to wait for the number when the event loop comes by.
-  const replaced = c.dup3(set, place, sockCloexec);
-  const errno = replaced < 0 ? lastErrno() : null;
-  c.close(set);
-  if (errno !== null) {
-    watcher.close();
-    throw systemCallError('dup3', 'watch a descriptor', errno);
-  }
-  watcher.on('error', onReadable);
-  let closed = false;
-  return {
-    close() {
-      if (closed) return;
-      closed = true;
-      watcher.off('error', onReadable);
-      // A report that is on its way already is nobody's.
-      watcher.on('error', () => undefined);
-      watcher.close();
-    },
-    unref: () => void watcher.unref(),
-    ref: () => void watcher.ref(),
-  };
 }
 
 /** Closes a descriptor on another thread: for kinds whose closing waits (AF_PACKET: some 10 ms, until every processor has let go). */

@@ -13,10 +13,10 @@ import {
   sockNonblock,
   sockRaw,
   systemCallError,
-  watchReadable,
 } from './libc.ts';
 import { readI32, writeU16, writeU16Net, writeU32 } from './native.ts';
 import { type Frame, readAdvertisement, readArp } from './neighbour.core.ts';
+import { watchReadable } from './watch.ts';
 
 export interface FrameSender {
   /** Returns at once. Throws SystemCallError: ENETDOWN while the interface is down, ENXIO when it is gone. */

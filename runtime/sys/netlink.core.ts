@@ -151,8 +151,13 @@ function decodeAttributes(body: Uint8Array, fixedBytes: number): Map<number, Uin
   return attributes;
 }
 
-const text = (bytes: Uint8Array | undefined): string =>
-  new TextDecoder().decode(bytes ?? new Uint8Array()).replace(/\0.*$/s, '');
+const decoder = new TextDecoder();
+
+function text(bytes: Uint8Array | undefined): string {
+  if (bytes === undefined) return '';
+  const end = bytes.indexOf(0);
+  return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
+}
 const addressFrom = (bytes: Uint8Array | undefined): Ipv4 | null =>
   bytes === undefined || bytes.length < 4 ? null : ipv4FromBytes(bytes);
 const numberFrom = (bytes: Uint8Array | undefined): number | null =>
@@ -222,8 +227,17 @@ export interface AddressChange {
   readonly scope: number;
 }
 
-/** A request to add (refused with EEXIST when present) or delete an IPv4 address. */
-export function encodeAddressChange(sequence: number, action: 'add' | 'delete', change: AddressChange): Uint8Array {
+/**
+ * A request to add (refused with EEXIST when present) or delete an IPv4 address.
+ *
+ * @param answer `always`, or only when it is refused
+ */
+export function encodeAddressChange(
+  sequence: number,
+  action: 'add' | 'delete',
+  change: AddressChange,
+  answer: 'always' | 'refusal' = 'always',
+): Uint8Array {
   const fixed = new Uint8Array(8);
   fixed[0] = familyInet;
   fixed[1] = change.prefixLength;
@@ -236,15 +250,10 @@ export function encodeAddressChange(sequence: number, action: 'add' | 'delete', 
   ];
   if (change.broadcast !== null) attributes.push([attribute.address.broadcast, ipv4Bytes(change.broadcast)]);
   if (change.label !== null) attributes.push([attribute.address.label, cString(change.label)]);
+  const flags = request.plain | (answer === 'always' ? request.ack : 0);
   return action === 'add'
-    ? encodeMessage(
-        message.newAddress,
-        request.plain | request.ack | request.createExclusive,
-        sequence,
-        fixed,
-        attributes,
-      )
-    : encodeMessage(message.deleteAddress, request.plain | request.ack, sequence, fixed, attributes);
+    ? encodeMessage(message.newAddress, flags | request.createExclusive, sequence, fixed, attributes)
+    : encodeMessage(message.deleteAddress, flags, sequence, fixed, attributes);
 }
 
 /** struct rtmsg with its attributes; null when it is no unicast IPv4 route of the main table. */

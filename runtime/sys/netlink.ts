@@ -17,7 +17,6 @@ import {
   sockNonblock,
   sockRaw,
   systemCallError,
-  watchReadable,
   withSocket,
 } from './libc.ts';
 import { writeU16, writeU32 } from './native.ts';
@@ -42,6 +41,7 @@ import {
 } from './netlink.core.ts';
 import { type Address6, type Address6Change, decodeAddress6, encodeAddress6Change } from './netlink6.core.ts';
 import { ownDescriptor } from './owned-descriptor.ts';
+import { watchReadable } from './watch.ts';
 
 /** Outcome of a change; `errno` is a name such as EEXIST, EADDRNOTAVAIL, EPERM, ENODEV. */
 export type NetlinkResult = { readonly ok: true } | { readonly ok: false; readonly errno: string };
@@ -139,10 +139,45 @@ function changeOver(fd: number, bytes: Uint8Array, own: number): NetlinkResult {
   }
 }
 
+/**
+ * Sends all of them in one datagram: the kernel takes them in their order, goes on after one that it refuses, and answers the refused ones and
+ * the last one.
+ *
+ * @returns one result for each
+ */
+function addOver(fd: number, addresses: readonly AddressChange[]): readonly NetlinkResult[] {
+  const results = addresses.map((): NetlinkResult | null => null);
+  const places = new Map<number, number>();
+  const last = addresses.length - 1;
+  if (last < 0) return [];
+  transmit(
+    fd,
+    Buffer.concat(
+      addresses.map((address, place) => {
+        const own = nextSequence();
+        places.set(own, place);
+        return encodeAddressChange(own, 'add', address, place === last ? 'always' : 'refusal');
+      }),
+    ),
+  );
+  while (results[last] === null) {
+    const datagram = receive(fd, answerTimeoutMs);
+    // Unknown what became of those without an answer: none of them may pass for set.
+    if (datagram === null) return results.map((result) => result ?? { ok: false, errno: 'ETIMEDOUT' });
+    for (const found of decodeMessages(datagram)) {
+      const place = places.get(found.sequence);
+      if (place === undefined || found.type !== message.error) continue;
+      const value = errorOf(found.body);
+      results[place] = value === 0 ? { ok: true } : { ok: false, errno: errnoName(value) };
+    }
+  }
+  return results.map((result) => result ?? { ok: true });
+}
+
 /** A socket for changes that stays open: a change over it costs half of one that opens its own. */
 export interface ChangeSocket {
-  /** As {@link addAddress}. */
-  addAddress(address: AddressChange): NetlinkResult;
+  /** As {@link addAddress}, for some dozens at most (their answers must find room), in one call: one result for each. None is left out when one is refused. */
+  addAddresses(addresses: readonly AddressChange[]): readonly NetlinkResult[];
   /** Goes the same way with an address for an interface that cannot be: the kernel refuses it. */
   rehearse(): void;
   close(): void;
@@ -161,13 +196,9 @@ const impossible: AddressChange = {
 /** Opens one. Its descriptor is closed with the thread. Throws SystemCallError. */
 export function openChangeSocket(): ChangeSocket {
   const fd = openKept('change the network configuration');
-  const add = (address: AddressChange): NetlinkResult => {
-    const own = nextSequence();
-    return changeOver(fd, encodeAddressChange(own, 'add', address), own);
-  };
   return {
-    addAddress: add,
-    rehearse: () => void add(impossible),
+    addAddresses: (addresses) => addOver(fd, addresses),
+    rehearse: () => void addOver(fd, [impossible]),
     close: () => closeSync(fd),
   };
 }

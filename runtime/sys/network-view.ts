@@ -45,8 +45,9 @@ export class NetworkView {
     return listRoutes();
   }
 
-  addAddress(change: AddressChange): NetlinkResult {
-    return this.#changes.addAddress(change);
+  /** As {@link ChangeSocket.addAddresses}. */
+  addAddresses(changes: readonly AddressChange[]): readonly NetlinkResult[] {
+    return this.#changes.addAddresses(changes);
   }
 
   deleteAddress(change: AddressChange): NetlinkResult {

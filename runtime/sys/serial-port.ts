@@ -6,9 +6,10 @@
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { SystemCallError } from '../errors.ts';
-import { lastErrno, libc, systemCallError, type Watch, watchReadable } from './libc.ts';
+import { lastErrno, libc, systemCallError, type Watch } from './libc.ts';
 import { intBytes, readI32 } from './native.ts';
 import { flushQueue, heartbeatLineSettings, terminalRequest, termiosBytes } from './termios.core.ts';
+import { watchReadable } from './watch.ts';
 
 /** Outcome of a read or write: a number of bytes, or an errno's name. `EAGAIN`: nothing there, or no room; try later. */
 type Transferred = number | string;

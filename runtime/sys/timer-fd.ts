@@ -6,7 +6,8 @@
  * system call more than the wake-up itself.
  */
 import { type Ms, ms } from '../units.ts';
-import { libc, sockCloexec, sockNonblock, systemCallError, type Watch, watchReadable } from './libc.ts';
+import { libc, sockCloexec, sockNonblock, systemCallError, type Watch } from './libc.ts';
+import { watchReadable } from './watch.ts';
 
 /** CLOCK_MONOTONIC and TFD_TIMER_ABSTIME of <linux/time.h>, <sys/timerfd.h>. */
 const clockMonotonic = 1;

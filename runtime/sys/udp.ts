@@ -32,11 +32,11 @@ import {
   solSocket,
   systemCallError,
   type Watch,
-  watchReadable,
 } from './libc.ts';
 import { cString, intBytes, readI32, writeU32 } from './native.ts';
 import { ownDescriptor } from './owned-descriptor.ts';
 import { parseIpv6, socketAddress } from './socket-address.ts';
+import { watchReadable } from './watch.ts';
 
 export interface UdpSocketOptions {
   readonly family: 4 | 6;

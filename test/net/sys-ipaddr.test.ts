@@ -86,6 +86,40 @@ describe.skipIf(process.getuid?.() !== 0)('addresses on a real kernel', () => {
     }
   });
 
+  test('several in one message: each has its own answer, and the one that is refused does not keep those behind it back', async () => {
+    const capture = await captureArp(lab.b.namespace, 'eth0');
+    try {
+      const words = ['10.77.0.210/24/eth0', '10.77.0.211/24/eth0', '10.77.0.212/24/eth0', '10.77.0.213/24/eth0'];
+      expect(await lab.a.ask({ type: 'ahead', words, lost: ['10.77.0.211'] })).toEqual([
+        [0, 'INFO:  Success\n'],
+        [1, expect.stringContaining('cannot add 10.77.0.211/24 to eth0: ENODEV')],
+        [0, 'INFO:  Success\n'],
+        [0, 'INFO:  Success\n'],
+      ]);
+      expect(await addresses()).toEqual([
+        ...static0.slice(0, 2),
+        'eth0:0 10.77.0.210/24',
+        'eth0:2 10.77.0.212/24',
+        'eth0:3 10.77.0.213/24',
+        static0[2],
+      ]);
+      expect((await capture.seen(3)).map((line) => /who-has (\S+)/.exec(line)?.[1])).toEqual([
+        '10.77.0.210',
+        '10.77.0.212',
+        '10.77.0.213',
+      ]);
+      // As the last one, where it is the answer that was asked for.
+      expect(await lab.a.ask({ type: 'ahead', words: words.slice(0, 2), lost: ['10.77.0.211'] })).toMatchObject([
+        [0, expect.anything()],
+        [1, expect.anything()],
+      ]);
+      for (const word of words) await agent('stop', word);
+      expect(await addresses()).toEqual(static0);
+    } finally {
+      await capture.end();
+    }
+  });
+
   test('the calculated interface is taken, also when it is not eth0', async () => {
     expect(await agent('start', '10.77.1.200')).toMatchObject({ exitCode: 0 });
     expect(await addresses()).toEqual([...static0, 'eth1:0 10.77.1.200/24']);

@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { MediumProtocol, MediumStatus } from '../../actors/medium.ts';
-import { createPulseBoard, PulseBoard } from '../../actors/pulse.ts';
+import { createPulseBoard, PulseBoard, type PulseBoardShape } from '../../actors/pulse.ts';
 import type { AuthKeys } from '../../conf/settings.ts';
 import { openMedium } from '../../plugins/media/index.ts';
 import type { OpenMedium } from '../../plugins/media/medium.ts';
@@ -11,7 +11,7 @@ import { type ChildSpec, ms } from '../../runtime/index.ts';
 import { encodeClassic } from '../../runtime/message/datagram.ts';
 import { field, getString } from '../../runtime/message/message.ts';
 import { lockFileName } from '../../runtime/sys/device-lock.ts';
-import { linkName, nodeName } from '../../runtime/units.ts';
+import { type LinkName, linkName, nodeName } from '../../runtime/units.ts';
 import { Emitted, Run } from '../fixtures/actors/harness.ts';
 import type { RecorderProtocol } from '../fixtures/actors/recorder.ts';
 import { hasNullModem, NullModem } from '../fixtures/null-modem.ts';
@@ -46,15 +46,25 @@ function serialActor(device: string, logFile: string): ChildSpec<MediumProtocol>
     init: {
       spec: { kind: 'serial', link, device, baud: 460_800, place },
       keys,
-      pulse: createPulseBoard([nodeName('node1'), nodeName('node2')], [link]),
+      pulse: watchedBoard(link),
       realtimePriority: null,
       log: { ...silent, logFile },
       logBadPackets: true,
+      column: 0,
+      self: nodeName('node1'),
+      warntimeMs: ms(1_000),
     },
     refs: ['membership'],
     hangMs: null,
     startMs: ms(20_000),
   };
+}
+
+/** As membership has it beside serial lines: it wants to be told of every heartbeat. */
+function watchedBoard(link: LinkName): PulseBoardShape {
+  const shape = createPulseBoard([nodeName('node1'), nodeName('node2')], [link]);
+  new PulseBoard(shape).everything = true;
+  return shape;
 }
 
 /** One status message of a node as it goes over a line. */

@@ -4,11 +4,13 @@ import { once } from 'node:events';
 import { expect, it } from 'vitest';
 
 const libcModule = JSON.stringify(new URL('../../runtime/sys/libc.ts', import.meta.url).href);
+const watchModule = JSON.stringify(new URL('../../runtime/sys/watch.ts', import.meta.url).href);
 
 /** A thread's program, an ES module as the one around it: watches a timer that goes off all the time, and says so. */
 const thread = `
   import { parentPort } from 'node:worker_threads';
-  import { libc, watchReadable } from ${libcModule};
+  import { libc } from ${libcModule};
+  import { watchReadable } from ${watchModule};
   const c = libc();
   const timer = c.timerfd_create(1, 0o4000);
   const spec = new Uint8Array(32);
