@@ -153,7 +153,9 @@ function read(fields: FieldList): Facts {
   let protocol: string | undefined;
   let uuid: Uint8Array | undefined;
   let addressed = false;
-  for (const entry of fields) {
+  for (let at = 0; at < fields.length; at++) {
+    const entry = fields[at];
+    if (entry === undefined) continue;
     switch (entry[0]) {
       case 't':
         type ??= text(entry);

@@ -5,11 +5,11 @@
  * guardian releases what the node holds when the beats stop although the daemon is still there (frozen by SIGSTOP, a debugger, a machine
  * without CPU), and leaves its own note, so that a daemon that goes on starts nothing.
  *
- * It is an anonymous file in memory (memfd): a note is one pwrite of 8 bytes, which never waits for a disk, and the guardian inherits the
- * descriptor. The monotonic clock is the same one in all processes.
+ * It is an anonymous file in memory (memfd), mapped by everyone: a note is one store, and the guardian inherits the descriptor. The monotonic clock
+ * is the same one in all processes.
  */
-import { readSync, writeSync } from 'node:fs';
-import { libc, systemCallError } from '../runtime/sys/libc.ts';
+import { writeSync } from 'node:fs';
+import { libc, mapShared, systemCallError } from '../runtime/sys/libc.ts';
 import { type Ms, ms } from '../runtime/units.ts';
 
 /** The descriptor's number: valid in all threads of the process that opened it. */
@@ -46,12 +46,11 @@ export function openHeart(): HeartFd {
 
 /** One thread's or process's end of the board. */
 export class Heart {
-  readonly #fd: HeartFd;
-  readonly #note = new BigInt64Array(1);
-  readonly #all = new BigInt64Array(sizeBytes / 8);
+  readonly #all: BigInt64Array;
 
+  /** Throws SystemCallError for a descriptor that is no board. */
   constructor(fd: HeartFd) {
-    this.#fd = fd;
+    this.#all = new BigInt64Array(mapShared(fd, sizeBytes));
   }
 
   /** A heartbeat was sent, or the main thread's loop has turned. */
@@ -69,21 +68,19 @@ export class Heart {
   }
 
   read(): HeartView {
-    readSync(this.#fd, this.#all, 0, sizeBytes, 0);
     const instant = (place: number): Ms | null => {
-      const ns = this.#all[place / 8] ?? 0n;
+      const ns = Atomics.load(this.#all, place / 8);
       return ns === 0n ? null : ms(Number(ns) / 1e6);
     };
     return {
       membershipMs: instant(places.membership),
       mcpMs: instant(places.mcp),
-      phase: phases[Number(this.#all[places.phase / 8] ?? 0n)] ?? 'starting',
+      phase: phases[Number(Atomics.load(this.#all, places.phase / 8))] ?? 'starting',
       seizedMs: instant(places.seized),
     };
   }
 
   #write(place: number, value: bigint): void {
-    this.#note[0] = value;
-    writeSync(this.#fd, this.#note, 0, 8, place);
+    Atomics.store(this.#all, place / 8, value);
   }
 }

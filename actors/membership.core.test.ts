@@ -1,8 +1,9 @@
 import { expect, describe as group, it } from 'vitest';
 import { binaryField, field, getString } from '../runtime/message/message.ts';
-import { linkName, ms, nodeName } from '../runtime/units.ts';
+import { linkName, ms, type NodeName, nodeName } from '../runtime/units.ts';
 import { activeBench, Bench, eth0, eth1, Peer, testConfig, uuidOf } from './membership/test-bench.ts';
 import { describe, nextDeadlineMs } from './membership.core.ts';
+import type { Beats } from './pulse.ts';
 
 const repnodes = [
   field('dest', 'node1'),
@@ -596,6 +597,57 @@ group('our own lateness', () => {
       afterMs: 0,
     });
     expect(bench.sent('status')).toEqual([]);
+  });
+});
+
+group('a short stall of our own, longer than our dead time', () => {
+  /** Stalls for 90 ms (deadtime 60), while the board gets what the peer has sent meanwhile; `peerSeq` is its newest number then. */
+  function stall(beats: number, stallMs = 90): { bench: Bench; restarts: number; beats: number } {
+    const into = { generation: 200, from: 1, to: 0, heardMs: 0 };
+    const board = {
+      columns: [eth0],
+      read: (_node: NodeName, _column: number, copy: Beats) => {
+        Object.assign(copy, into);
+        return into.heardMs > 0;
+      },
+      askForWhole: () => undefined,
+    };
+    const { bench, peer } = activeBench({
+      keepaliveMs: ms(20),
+      warntimeMs: ms(40),
+      deadtimeMs: ms(60),
+      initdeadMs: ms(500),
+      beats: board,
+      lastHeardMs: () => (into.heardMs > 0 ? ms(into.heardMs) : null),
+    });
+    for (let round = 0; round < 300; round++) bench.packetAt(bench.nowMs + 20, peer.status('active', { dt: 60 }));
+    bench.clear();
+    bench.nowMs += stallMs;
+    Object.assign(into, { to: peer.seq + beats, from: peer.seq + beats + 1, heardMs: bench.nowMs });
+    bench.feed({ type: 'tick' });
+    const restarts = bench.record.filter(({ effect }) => effect.type === 'restart').length;
+    return { bench, restarts, beats: bench.sent('status').length };
+  }
+
+  it('beside a peer that was awake: we are dead to it, and begin anew', () => {
+    const { bench, restarts, beats: sent } = stall(3);
+    expect([restarts, sent]).toEqual([1, 0]);
+    expect(bench.logs()).toContain('ERROR: No local heartbeat. Forcing restart.');
+  });
+
+  it.each([0, 1])(
+    'beside a peer that stood still as well (%i heartbeats were under way): we go on, and judge nobody',
+    (beats) => {
+      const { bench, restarts, beats: sent } = stall(beats);
+      expect([restarts, sent]).toEqual([0, 1]);
+      expect(bench.logs()).toContain('WARN: This node stood still for 90 ms, and so did all others: going on');
+      expect(bench.events().filter(({ type }) => type === 'node-dead')).toEqual([]);
+    },
+  );
+
+  it('of more than a second is our own in any case', () => {
+    const { restarts, beats: sent } = stall(0, 1_100);
+    expect([restarts, sent]).toEqual([1, 0]);
   });
 });
 

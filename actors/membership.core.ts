@@ -31,7 +31,7 @@ import { remember } from './membership/history.ts';
 import { sameUuid } from './membership/identity.ts';
 import { receive } from './membership/receive.ts';
 import { askForMissing, nextRequestMs } from './membership/requests.ts';
-import { noteLateness } from './membership/stall.ts';
+import { noteLateness, settleDoubt } from './membership/stall.ts';
 import type { MembershipState, Turn } from './membership/state.ts';
 import { createState, emit, send } from './membership/state.ts';
 import { sendStatus } from './membership/status.ts';
@@ -133,7 +133,7 @@ export function step(state: MembershipState, input: MembershipInput, nowMs: Ms):
   flush(turn);
   advance(turn);
   flush(turn);
-  if (drainNeeded) {
+  if (drainNeeded || (state.doubt !== null && state.drainAskedMs === null)) {
     state.drainAskedMs = nowMs;
     turn.out.push({ type: 'drain' });
   }
@@ -151,6 +151,7 @@ function drained(turn: Turn, untilMs: Ms): boolean {
   if (state.drainAskedMs !== null && untilMs < state.drainAskedMs) return false;
   state.drainAskedMs = null;
   takeAllBeats(turn);
+  settleDoubt(turn);
   return judgeSilence(turn);
 }
 
@@ -196,6 +197,7 @@ function flush(turn: Turn): void {
       uuid: config.uuid,
       generation: config.generation,
       ttl: config.hopfudge + state.nodes.length,
+      memo: state.memo,
     };
     const fields = compose(next.fields, sender, directory(state), seq, config.wallClockS(), config.loadAverage());
     if (seq !== null) {

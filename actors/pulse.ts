@@ -112,17 +112,17 @@ export class PulseBoard {
     const name = Buffer.from(node, 'latin1');
     const index = Atomics.load(this.#addedCount, 0);
     if (this.row(node) >= 0 || index >= spareRows || name.length >= nameBytes) return;
-    const place = Buffer.from(this.#added, countBytes + index * nameBytes, nameBytes);
-    place[0] = name.length;
-    place.set(name, 1);
+    const slot = Buffer.from(this.#added, countBytes + index * nameBytes, nameBytes);
+    slot[0] = name.length;
+    slot.set(name, 1);
     Atomics.store(this.#addedCount, 0, index + 1);
   }
 
   #learnAdded(): void {
     const count = Atomics.load(this.#addedCount, 0);
     for (; this.#knownAdded < count; this.#knownAdded++) {
-      const place = Buffer.from(this.#added, countBytes + this.#knownAdded * nameBytes, nameBytes);
-      this.#rows.set(place.toString('latin1', 1, 1 + (place[0] ?? 0)), this.#firstSpare + this.#knownAdded);
+      const slot = Buffer.from(this.#added, countBytes + this.#knownAdded * nameBytes, nameBytes);
+      this.#rows.set(slot.toString('latin1', 1, 1 + (slot[0] ?? 0)), this.#firstSpare + this.#knownAdded);
     }
   }
 

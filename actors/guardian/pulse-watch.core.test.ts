@@ -32,6 +32,12 @@ describe('judgePulse', () => {
     expect(judgePulse({ ...usual, ...look })).toEqual(verdict);
   });
 
+  it('at a short deadtime it looks twice in any case: a machine may pause for longer', () => {
+    const short = { boundMs: 15, deadtimeMs: 15, nowMs: 10_000, dueMs: 9_999, beatMs: 9_980 };
+    expect(judgePulse({ ...short, doubted: false })).toEqual({ type: 'doubt', nextMs: 10_003 });
+    expect(judgePulse({ ...short, doubted: true })).toEqual({ type: 'stopped', silentMs: 20 });
+  });
+
   it('doubts once', () => {
     expect(judgePulse({ ...usual, doubted: true, nowMs: 10_000, dueMs: 9_900, beatMs: 9_200 }).type).toBe('stopped');
   });

@@ -17,6 +17,11 @@ const shortestEarlyMs = 1_000;
 const latePart = 1 / 10;
 /** So long a daemon that has just got its CPU back has to beat [ms]. */
 const doubtMs = 50;
+/**
+ * The same at a short deadtime, which a pause of the whole machine may exceed: no longer than the daemon needs to find out whether the peers were
+ * awake in it (membership/stall.ts), a thread of ordinary priority included that wakes us [ms].
+ */
+const shortDoubtMs = 3;
 
 /** @returns silence of the daemon after which its resources are released [ms] */
 export function pulseBoundMs(deadtimeMs: number): Ms {
@@ -48,5 +53,6 @@ export function judgePulse({ nowMs, dueMs, beatMs, boundMs, deadtimeMs, doubted 
   if (silentMs < boundMs) return { type: 'beats', nextMs: ms(beatMs + boundMs) };
   if (!doubted && silentMs < deadtimeMs && nowMs - dueMs > boundMs * latePart)
     return { type: 'doubt', nextMs: ms(nowMs + Math.min(doubtMs, deadtimeMs - silentMs)) };
+  if (!doubted && deadtimeMs < shortestEarlyMs) return { type: 'doubt', nextMs: ms(nowMs + shortDoubtMs) };
   return { type: 'stopped', silentMs: ms(silentMs) };
 }

@@ -34,7 +34,7 @@ export function silentSinceMs(node: NodeState): number {
 /** Looks at every deadline. Called on ticks and after a drain. @returns true when a verdict has to wait for a drain */
 export function judgeSilence(turn: Turn): boolean {
   const { state } = turn;
-  if (state.mute) return false;
+  if (state.mute || state.doubt !== null) return false;
   let drainNeeded = false;
   for (const node of state.nodes) {
     if (!canDie(state, node) || !isOver(turn, nodeDeadlineMs(state, node))) continue;
@@ -63,16 +63,24 @@ export function judgeSilence(turn: Turn): boolean {
 /** Earliest deadline of a node or link [monotonic ms]; those that wait for a drain do not count. Infinity when nobody can die. */
 export function nextSilenceMs(state: MembershipState, nowMs: number): number {
   if (state.mute) return Number.POSITIVE_INFINITY;
+  const afterMs = state.drainAskedMs === null ? Number.NEGATIVE_INFINITY : nowMs;
   let earliestMs = Number.POSITIVE_INFINITY;
-  const consider = (deadlineMs: number): void => {
-    if (deadlineMs < earliestMs && (state.drainAskedMs === null || deadlineMs > nowMs)) earliestMs = deadlineMs;
-  };
-  for (const node of state.nodes) {
-    if (canDie(state, node)) consider(nodeDeadlineMs(state, node));
+  const { nodes } = state;
+  for (let at = 0; at < nodes.length; at++) {
+    const node = nodes[at];
+    if (node === undefined) continue;
+    if (canDie(state, node)) earliestMs = earlier(earliestMs, nodeDeadlineMs(state, node), afterMs);
     if (node === state.self) continue;
-    for (const link of node.links) if (link.status === 'up') consider(linkDeadlineMs(state, node, link));
+    for (let index = 0; index < node.links.length; index++) {
+      const link = node.links[index];
+      if (link?.status === 'up') earliestMs = earlier(earliestMs, linkDeadlineMs(state, node, link), afterMs);
+    }
   }
   return earliestMs;
+}
+
+function earlier(earliestMs: number, deadlineMs: number, afterMs: number): number {
+  return deadlineMs < earliestMs && deadlineMs > afterMs ? deadlineMs : earliestMs;
 }
 
 /** Our own silence is judged apart (stall.ts). */

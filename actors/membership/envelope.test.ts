@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { FieldList } from '../../runtime/message/message.ts';
 import { binaryField, field } from '../../runtime/message/message.ts';
 import type { Directory, Sender } from './envelope.ts';
-import { compose, NIL_UUID } from './envelope.ts';
+import { compose, FieldMemo, NIL_UUID } from './envelope.ts';
 import { uuidOf } from './test-bench.ts';
 
-const sender: Sender = { name: 'node1', uuid: uuidOf(1), generation: 0x64, ttl: 3 };
+const sender: Sender = { name: 'node1', uuid: uuidOf(1), generation: 0x64, ttl: 3, memo: new FieldMemo() };
 const directory: Directory = {
   uuidOf: (name) => (name === 'node2' ? uuidOf(2) : name === 'node3' ? NIL_UUID : null),
   nameOf: (uuid) => (uuid[0] === 2 ? 'node2' : null),
@@ -28,6 +28,14 @@ describe('envelope', () => {
       ['ld', 0, '0.1'],
       ['ttl', 0, '3'],
     ]);
+  });
+
+  it('is made of the same objects as long as it says the same: the history holds hundreds of them', () => {
+    const [first, second] = [make([field('t', 'x')], 1), make([field('t', 'x')], 2)];
+    const shared = first.filter((entry, index) => entry === second[index]).map(([name]) => name);
+    expect(shared).toEqual(['src', 'srcuuid', 'hg', 'ts', 'ld', 'ttl']);
+    const later = compose([field('t', 'x')], sender, directory, 3, 0x6b02caef, '0.1');
+    expect(later.find(([name]) => name === 'ts')).toEqual(['ts', 0, '6b02caef']);
   });
 
   it('of an NS_ message has neither seq nor ld', () => {

@@ -12,6 +12,33 @@ export interface Sender {
   readonly generation: number;
   /** hopfudge + number of configured nodes, ping nodes included; nobody evaluates it. */
   readonly ttl: number;
+  readonly memo: FieldMemo;
+}
+
+/**
+ * Fields of a name that mostly have the same value, heartbeat after heartbeat: one object for all of them. The history keeps 500 messages; were
+ * each of new objects, they would outlive the young generation and bring on a full collection every few seconds, milliseconds long.
+ */
+export class FieldMemo {
+  readonly #newest = new Map<string, Field>();
+
+  /** The field of that name and value. */
+  string(name: string, value: string): Field {
+    const known = this.#newest.get(name);
+    if (known?.[1] === 0 && known[2] === value) return known;
+    const made = field(name, value);
+    this.#newest.set(name, made);
+    return made;
+  }
+
+  /** @param value the same object as long as the value is the same */
+  binary(name: string, value: Uint8Array): Field {
+    const known = this.#newest.get(name);
+    if (known?.[1] === 1 && known[2] === value) return known;
+    const made = binaryField(name, value);
+    this.#newest.set(name, made);
+    return made;
+  }
 }
 
 /** What a destination's name or uuid means here. */
@@ -55,18 +82,31 @@ export function compose(
   const envelope: Field[] = [];
   const destUuid = dest === undefined ? null : directory.uuidOf(dest);
   if (destUuid !== null) envelope.push(binaryField('destuuid', destUuid));
-  envelope.push(field('src', sender.name), binaryField('srcuuid', sender.uuid));
+  const { memo } = sender;
+  envelope.push(memo.string('src', sender.name), memo.binary('srcuuid', sender.uuid));
   if (seq !== null) envelope.push(field('seq', seq.toString(16)));
-  envelope.push(field('hg', sender.generation.toString(16)), field('ts', Math.floor(wallClockS).toString(16)));
-  if (seq !== null) envelope.push(field('ld', loadAverage));
-  envelope.push(field('ttl', String(sender.ttl)));
+  envelope.push(
+    memo.string('hg', sender.generation.toString(16)),
+    memo.string('ts', Math.floor(wallClockS).toString(16)),
+  );
+  if (seq !== null) envelope.push(memo.string('ld', loadAverage));
+  envelope.push(memo.string('ttl', String(sender.ttl)));
 
-  for (const entry of envelope) {
-    const index = fields.findIndex((present) => present[0] === entry[0]);
-    if (index < 0) fields.push(entry);
-    else fields[index] = entry;
+  for (let at = 0; at < envelope.length; at++) {
+    const entry = envelope[at];
+    if (entry !== undefined) put(fields, entry);
   }
   return fields;
+}
+
+/** In the place of the field of that name, or at the end. */
+function put(fields: Field[], entry: Field): void {
+  for (let at = 0; at < fields.length; at++) {
+    if (fields[at]?.[0] !== entry[0]) continue;
+    fields[at] = entry;
+    return;
+  }
+  fields.push(entry);
 }
 
 /** Sixteen zero bytes: a destination whose uuid is not known yet. */

@@ -75,7 +75,13 @@ export function updateFlow(turn: Turn): void {
 
 /** With fewer than two live nodes, or without flow control, nobody's acknowledgement counts: it trails the newest number by 249. */
 function commonAck(state: MembershipState): number {
-  const live = state.nodes.filter((node) => node.type === 'normal' && node.status !== 'dead');
-  if (live.length < 2 || !state.flowControl) return Math.max(0, state.history.highest - (PAUSE_ABOVE - 1));
-  return Math.min(...live.map((node) => Math.max(node.acked, node.ackFloor)));
+  let live = 0;
+  let least = Number.POSITIVE_INFINITY;
+  for (let at = 0; at < state.nodes.length; at++) {
+    const node = state.nodes[at];
+    if (node === undefined || node.type !== 'normal' || node.status === 'dead') continue;
+    live += 1;
+    least = Math.min(least, Math.max(node.acked, node.ackFloor));
+  }
+  return live < 2 || !state.flowControl ? Math.max(0, state.history.highest - (PAUSE_ABOVE - 1)) : least;
 }

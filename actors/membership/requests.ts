@@ -44,7 +44,9 @@ export function askForMissing(turn: Turn): void {
 /** Earliest pending request [monotonic ms], Infinity when nothing is missing. */
 export function nextRequestMs(state: MembershipState): number {
   let earliestMs = Number.POSITIVE_INFINITY;
-  for (const node of state.nodes) {
+  for (let at = 0; at < state.nodes.length; at++) {
+    const node = state.nodes[at];
+    if (node === undefined || node.track.missing.size === 0) continue;
     for (const dueMs of node.track.missing.values()) if (dueMs < earliestMs) earliestMs = dueMs;
   }
   return earliestMs;

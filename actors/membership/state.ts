@@ -5,6 +5,7 @@ import type { ClusterNode } from '../../conf/settings.ts';
 import type { FieldList } from '../../runtime/message/message.ts';
 import type { LinkName, Ms, NodeName } from '../../runtime/units.ts';
 import type { MembershipEvent, NodeStatus } from '../protocols.ts';
+import { FieldMemo } from './envelope.ts';
 import type { SentHistory } from './history.ts';
 import { createHistory } from './history.ts';
 import type { SequenceTrack } from './sequence.ts';
@@ -83,6 +84,7 @@ export interface MembershipState {
   readonly deleted: Map<string, { readonly generation: number; readonly statusSeq: number } | null>;
   readonly self: NodeState;
   readonly history: SentHistory;
+  readonly memo: FieldMemo;
   readonly outbox: Outgoing[];
   phase: Phase;
   ownStatus: 'init' | 'up' | 'active';
@@ -112,6 +114,8 @@ export interface MembershipState {
   longestStallMs: number;
   /** Our own heart had stopped: no more statuses, no more verdicts over others. */
   mute: boolean;
+  /** We were silent for our own dead time, and find out whether the others were awake; null: no. Nothing is said and nobody judged meanwhile. */
+  doubt: { readonly silentMs: number; readonly newest: ReadonlyMap<NodeState, number> } | null;
   restartAsked: boolean;
   leaving: boolean;
   /** Cache of nextDeadlineMs. */
@@ -148,6 +152,7 @@ export function createState(config: MembershipConfig, nowMs: Ms): MembershipStat
     deleted: new Map((config.deleted ?? []).map((name) => [name, null])),
     self,
     history: createHistory(),
+    memo: new FieldMemo(),
     outbox: [],
     phase: 'starting',
     ownStatus: 'init',
@@ -166,6 +171,7 @@ export function createState(config: MembershipConfig, nowMs: Ms): MembershipStat
     stalledDueMs: Number.NEGATIVE_INFINITY,
     longestStallMs: 0,
     mute: false,
+    doubt: null,
     restartAsked: false,
     leaving: false,
     dueMs: nowMs,

@@ -2,7 +2,7 @@
  * Status messages: the heartbeat itself. Ours (what we advertise) and everyone's (what we take from it).
  */
 import type { FieldList } from '../../runtime/message/message.ts';
-import { field, getString } from '../../runtime/message/message.ts';
+import { getString } from '../../runtime/message/message.ts';
 import type { Ms } from '../../runtime/units.ts';
 import { ms } from '../../runtime/units.ts';
 import type { NodeStatus } from '../protocols.ts';
@@ -14,14 +14,15 @@ import { complain, countDrop, emit, log, send } from './state.ts';
 /** Version that a status carries; a status without it comes from a node that knows no flow control. */
 const PROTOCOL_VERSION = '1';
 
-/** Queues our own status: current status word and dead time. Silent once our heart has stopped (see stall.ts). */
+/** Queues our own status: current status word and dead time. Silent once our heart has stopped, or may have (see stall.ts). */
 export function sendStatus(turn: Turn): void {
   const { state } = turn;
-  if (state.mute) return;
+  if (state.mute || state.doubt !== null) return;
   // In whole milliseconds on the wire; rounded down, the others would bury us too early.
   const deadMs = Math.ceil(state.config.deadtimeMs + state.extraDeadMs);
-  const own = [field('t', 'status'), field('st', state.ownStatus), field('dt', deadMs.toString(16))];
-  if (state.flowControl) own.push(field('protocol', PROTOCOL_VERSION));
+  const { memo } = state;
+  const own = [memo.string('t', 'status'), memo.string('st', state.ownStatus), memo.string('dt', deadMs.toString(16))];
+  if (state.flowControl) own.push(memo.string('protocol', PROTOCOL_VERSION));
   send(turn, own);
 }
 

@@ -150,7 +150,10 @@ function addRange(ranges: [number, number][], start: number, end: number): void 
 
 /** True for a message that is sent as netstring wherever there is a choice: it has a struct or a compressed field. */
 export function mustUseNetstring(fields: FieldList): boolean {
-  for (const entry of fields) if (entry[1] === 2 || entry[1] === 4) return true;
+  for (let at = 0; at < fields.length; at++) {
+    const type = fields[at]?.[1];
+    if (type === 2 || type === 4) return true;
+  }
   return false;
 }
 
@@ -159,7 +162,10 @@ export function mustUseNetstring(fields: FieldList): boolean {
  * CodecError
  */
 export function writeLines(writer: ByteWriter, fields: FieldList): void {
-  for (const entry of fields) if (entry[0] !== 'auth') writeLine(writer, entry, 0);
+  for (let at = 0; at < fields.length; at++) {
+    const entry = fields[at];
+    if (entry !== undefined && entry[0] !== 'auth') writeLine(writer, entry, 0);
+  }
 }
 
 /** Writes one field's line. @throws CodecError when the format cannot carry it */

@@ -162,7 +162,8 @@ export function encodeClassicDatagram(fields: FieldList, options: EncodeOptions)
 }
 
 function withoutAuth(fields: FieldList): FieldList {
-  for (const entry of fields) if (entry[0] === 'auth') return fields.filter(([name]) => name !== 'auth');
+  for (let at = 0; at < fields.length; at++)
+    if (fields[at]?.[0] === 'auth') return fields.filter(([name]) => name !== 'auth');
   return fields;
 }
 

@@ -5,6 +5,8 @@
  * The form is plain data, cheap to structured-clone between threads: one tuple a field, with the type digit of the
  * wire. Binary values own their memory (they are never views into a datagram), so that a clone costs 16 bytes for a
  * uuid, not the receive buffer.
+ *
+ * The loops here and in the codecs count: `for…of` makes an object for each step, which was a third of all that a heartbeat left to the collector.
  */
 
 export type Field =
@@ -29,13 +31,19 @@ export function binaryField(name: string, value: Uint8Array): Field {
 
 /** The first string field of that name; undefined when there is none (a field of another type does not count). */
 export function getString(fields: FieldList, name: string): string | undefined {
-  for (const entry of fields) if (entry[0] === name && entry[1] === 0) return entry[2];
+  for (let at = 0; at < fields.length; at++) {
+    const entry = fields[at];
+    if (entry !== undefined && entry[0] === name && entry[1] === 0) return entry[2];
+  }
   return undefined;
 }
 
 /** The first binary field of that name; undefined when there is none. */
 export function getBytes(fields: FieldList, name: string): Uint8Array | undefined {
-  for (const entry of fields) if (entry[0] === name && entry[1] === 1) return entry[2];
+  for (let at = 0; at < fields.length; at++) {
+    const entry = fields[at];
+    if (entry !== undefined && entry[0] === name && entry[1] === 1) return entry[2];
+  }
   return undefined;
 }
 

@@ -145,7 +145,9 @@ function valueSize(entry: Field, depth: number): number {
 /** Size of the encoded message without trailer [bytes]. @throws CodecError when it cannot be encoded */
 export function netstringSize(fields: FieldList, depth = 0): number {
   let sizeBytes = opening.length + closing.length;
-  for (const entry of fields) {
+  for (let at = 0; at < fields.length; at++) {
+    const entry = fields[at];
+    if (entry === undefined) continue;
     const bodyBytes = 4 + nameSize(entry[0]) + valueSize(entry, depth);
     sizeBytes += decimalDigits(bodyBytes) + bodyBytes + 2;
   }
@@ -186,7 +188,10 @@ function writeField(writer: ByteWriter, entry: Field, depth: number): void {
  */
 export function writeNetstring(writer: ByteWriter, fields: FieldList, last: Field | null, depth = 0): void {
   writer.text(opening, opening.length);
-  for (const entry of fields) writeField(writer, entry, depth);
+  for (let at = 0; at < fields.length; at++) {
+    const entry = fields[at];
+    if (entry !== undefined) writeField(writer, entry, depth);
+  }
   if (last !== null) writeField(writer, last, depth);
   writer.text(closing, closing.length);
 }

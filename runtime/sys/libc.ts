@@ -77,6 +77,7 @@ interface Loaded {
   readonly libc: Libc;
   readonly errno: () => number;
   readonly closeAsync: (fd: number, done: () => void) => void;
+  readonly mapShared: (fd: number, sizeBytes: number) => ArrayBuffer | null;
   /** Null where the C library does not have it (glibc before 2.34). */
   readonly closeRange: ((first: number, last: number, flags: number) => number) | null;
 }
@@ -97,6 +98,7 @@ function load(): Loaded {
   // null: the symbols of the running program, whatever its C library is called.
   const library = koffi.load(null);
   const close = library.func('int close(int fd)');
+  const mmap = library.func('void *mmap(void *wish, size_t size, int protection, int flags, int fd, long offset)');
   const functions: Libc = {
     close,
     socket: library.func('int socket(int domain, int type, int protocol)'),
@@ -138,8 +140,28 @@ function load(): Loaded {
     libc: functions,
     errno: () => koffi.errno(),
     closeAsync: (fd, done) => close.async(fd, done),
+    mapShared: (fd, sizeBytes) => {
+      const address: unknown = mmap(null, sizeBytes, protectionReadWrite, mapSharedFlag, fd, 0);
+      return address === mapFailed ? null : koffi.view(address, sizeBytes);
+    },
     closeRange: optional(() => library.func('int close_range(unsigned int first, unsigned int last, int flags)')),
   };
+}
+
+/** PROT_READ | PROT_WRITE, MAP_SHARED and MAP_FAILED of <sys/mman.h>. */
+const protectionReadWrite = 3;
+const mapSharedFlag = 1;
+const mapFailed = 2n ** 64n - 1n;
+
+/**
+ * The contents of a file as memory that other processes see, for as long as this process lives. The file must be that long. Throws
+ * SystemCallError.
+ */
+export function mapShared(fd: number, sizeBytes: number): ArrayBuffer {
+  loaded ??= load();
+  const memory = loaded.mapShared(fd, sizeBytes);
+  if (memory === null) throw systemCallError('mmap', 'share memory with another process');
+  return memory;
 }
 
 /** A function that not every C library has. */

@@ -125,7 +125,11 @@ export class Sleeper {
     const nowMs = monotonicMs();
     const patienceMs = this.#patienceMs();
     let wakeMs = nowMs + patienceMs;
-    for (const { atMs, awakeMs } of this.#entries) if (atMs - awakeMs < wakeMs) wakeMs = atMs - awakeMs;
+    const entries = this.#entries;
+    for (let at = 0; at < entries.length; at++) {
+      const entry = entries[at];
+      if (entry !== undefined && entry.atMs - entry.awakeMs < wakeMs) wakeMs = entry.atMs - entry.awakeMs;
+    }
     const ready = this.#pollFor(wakeMs - nowMs);
     return ready === 0 && patienceMs > 0 ? this.#waitAwake() : ready;
   }
@@ -145,12 +149,9 @@ export class Sleeper {
 
   /** How long the event loop can do without us [ms]. */
   #patienceMs(): number {
-    let patienceMs = longestMs;
-    for (const kind of process.getActiveResourcesInfo()) {
-      if (kind === 'Immediate') return 0;
-      if (kind === 'Timeout') patienceMs = longestBesideTimersMs;
-    }
-    return patienceMs;
+    const active = process.getActiveResourcesInfo();
+    if (active.includes('Immediate')) return 0;
+    return active.includes('Timeout') ? longestBesideTimersMs : longestMs;
   }
 
   #pollFor(durationMs: number): number {

@@ -68,7 +68,7 @@ export interface UdpSocketOptions {
 }
 
 export interface UdpSocket {
-  /** Calls back for every datagram, with the bytes (a buffer of its own) as soon as the thread has them, and with the time of its arrival. */
+  /** Calls back for every datagram as soon as the thread has it, with the bytes (theirs only during the call), and with the time of its arrival. */
   onMessage(handler: (bytes: Uint8Array, arrivedMs: Ms) => void): void;
   /** Calls back when receiving fails; `errno` is a name. The socket stays open. */
   onReceiveError(handler: (errno: string) => void): void;
@@ -290,8 +290,8 @@ const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 const milliseconds = ([seconds = 0n, nanoseconds = 0n]: BigInt64Array): number =>
   Number(seconds) * 1_000 + Number(nanoseconds) / 1e6;
 
-/** One for all sockets of a thread: what is received is copied out of it at once. */
-let receiveBuffer: Uint8Array | null = null;
+/** One for all sockets of a thread: what is received is read from it at once. */
+let receiveBuffer: Buffer | null = null;
 
 /** Whether a datagram waits in a socket of this process, whichever thread reads it. False for a descriptor that is no socket. */
 export function hasWaitingDatagram(fd: number): boolean {
@@ -314,7 +314,7 @@ export function openUdpSocket(options: UdpSocketOptions): UdpSocket {
     closeSync(fd);
     throw error;
   }
-  receiveBuffer ??= new Uint8Array(largestBytes);
+  receiveBuffer ??= Buffer.alloc(largestBytes);
   const buffer = receiveBuffer;
   const busy = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   let open = true;
@@ -333,7 +333,7 @@ export function openUdpSocket(options: UdpSocketOptions): UdpSocket {
         else onError(errno);
         break;
       }
-      handler(Buffer.from(buffer.subarray(0, sizeBytes)), stamps.newest());
+      handler(buffer.subarray(0, sizeBytes), stamps.newest());
     }
     Atomics.store(busy, 0, 0);
   };

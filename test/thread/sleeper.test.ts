@@ -78,7 +78,7 @@ it('a message wakes it, and it can be ended in its sleep', async () => {
   `);
   expect(await said).toBe('asleep');
   for (const number of [1, 20, 300]) {
-    worker.postMessage(number);
+    worker.postMessage(number, []);
     expect(await once(worker, 'message')).toEqual([number + 1]);
   }
   // Without the wake-up it would end only after its longest sleep.

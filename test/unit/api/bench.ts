@@ -4,7 +4,7 @@
 
 import { createClients, step } from '../../../actors/api/clients.core.ts';
 import type { ClientsConfig, ClientsEffect, ClientsInput, ClientsState } from '../../../actors/api/types.ts';
-import { compose } from '../../../actors/membership/envelope.ts';
+import { compose, FieldMemo } from '../../../actors/membership/envelope.ts';
 import type { ApiAuth } from '../../../conf/settings.ts';
 import { type FieldList, field, getString } from '../../../runtime/message/message.ts';
 import { linkName, ms, nodeName } from '../../../runtime/units.ts';
@@ -143,7 +143,7 @@ export class Bench {
   }
 
   #sender(name: string): Parameters<typeof compose>[1] {
-    return { name, uuid: name === 'node2' ? uuids.node2 : uuids.node1, generation: 7, ttl: 4 };
+    return { name, uuid: name === 'node2' ? uuids.node2 : uuids.node1, generation: 7, ttl: 4, memo: new FieldMemo() };
   }
 }
 
