@@ -22,7 +22,10 @@ const phases: readonly HeartPhase[] = ['starting', 'running', 'released'];
 
 /** 8 bytes each, in the machine's byte order. */
 const places = { membership: 0, mcp: 8, phase: 16, seized: 24 } as const;
-const sizeBytes = 32;
+
+/** Size of the board; the guardian's ledger (guardian/ledger.ts) lies behind it [bytes]. */
+export const heartBoardBytes = 32;
+export const ledgerBytes = 64 * 1_024;
 
 /** MFD_CLOEXEC of <linux/memfd.h>: scripts and a restarted daemon do not get it. */
 const closeOnExec = 1;
@@ -40,6 +43,7 @@ export interface HeartView {
 export function openHeart(): HeartFd {
   const fd = libc().memfd_create('systole-heart', closeOnExec);
   if (fd < 0) throw systemCallError('memfd_create', 'share memory with the guardian');
+  const sizeBytes = heartBoardBytes + ledgerBytes;
   writeSync(fd, new Uint8Array(sizeBytes), 0, sizeBytes, 0);
   return fd;
 }
@@ -50,7 +54,7 @@ export class Heart {
 
   /** Throws SystemCallError for a descriptor that is no board. */
   constructor(fd: HeartFd) {
-    this.#all = new BigInt64Array(mapShared(fd, sizeBytes));
+    this.#all = new BigInt64Array(mapShared(fd, heartBoardBytes));
   }
 
   /** A heartbeat was sent, or the main thread's loop has turned. */

@@ -342,7 +342,6 @@ export default defineActor<ResourcesProtocol, ShellState>({
  */
 function beReady(ctx: Context, state: ShellState, verdictMs: Ms): void {
   state.network.rehearse();
-  state.guardian.attention();
   rehearseTakeover(state.settings, 1).catch((error: unknown) =>
     ctx.fail(error instanceof Error ? error : new Error(String(error))),
   );

@@ -21,6 +21,7 @@ import { sibling } from '../../runtime/module-url.ts';
 import { type LockResult, lockFile } from '../../runtime/sys/lock.ts';
 import type { HeartFd } from '../heart.ts';
 import { Inventory } from './inventory.core.ts';
+import { Ledger } from './ledger.ts';
 import { killGroup } from './operation.ts';
 import {
   encodeLine,
@@ -110,9 +111,15 @@ export class GuardianClient {
   #deathsMs: number[] = [];
   /** Operations that wait for a guardian in place of one that died. */
   readonly #waiting = new Set<() => void>();
+  /** Null without a heart board. */
+  readonly #ledger: Ledger | null;
+  /** What stands in the ledger and has not gone through the pipe. */
+  #noted = '';
 
+  /** Throws SystemCallError when the heart board cannot be used. */
   constructor(options: GuardianOptions) {
     this.#options = options;
+    this.#ledger = options.pulse === undefined ? null : new Ledger(options.pulse.heart);
   }
 
   /** The guardian's process id; undefined while there is none. */
@@ -238,22 +245,39 @@ export class GuardianClient {
   }
 
   /**
-   * To be awaited before the resources are started: then the guardian has them, whatever happens to us. No promise: the kernel took it at once,
-   * as it does unless much is under way.
+   * To be awaited before the resources are started: then the guardian has them, whatever happens to us. No promise: they stand in the ledger, or
+   * the kernel took them at once.
    */
   hold(...resources: readonly HeldResource[]): Promise<void> | undefined {
     for (const resource of resources) this.#inventory.hold(resource);
     const stdin = this.#child?.stdin;
-    if (stdin === null || stdin === undefined || !stdin.writable) return undefined;
-    const { promise, resolve } = Promise.withResolvers<void>();
     // A guardian that died meanwhile gets it with the inventory in its successor.
-    stdin.write(resources.map((resource) => encodeLine({ type: 'hold', resource })).join(''), () => resolve());
+    if (stdin === null || stdin === undefined || !stdin.writable) return undefined;
+    const lines = resources.map((resource) => encodeLine({ type: 'hold', resource })).join('');
+    if (this.#ledger?.note(lines) === true) {
+      if (this.#noted === '') setImmediate(() => this.#passOnNotes());
+      this.#noted += lines;
+      return undefined;
+    }
+    this.#passOnNotes();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    stdin.write(lines, () => resolve());
     return stdin.writableLength === 0 ? undefined : promise;
   }
 
-  /** A takeover may come in a moment: wakes the guardian, and the way to it. */
-  attention(): void {
-    this.#send({ type: 'attention' });
+  /** Through the pipe, in its order with all else; the ledger is empty again when the kernel has taken it. */
+  #passOnNotes(): void {
+    const lines = this.#noted;
+    const stdin = this.#child?.stdin;
+    if (lines === '') return;
+    this.#noted = '';
+    if (stdin?.writable !== true) {
+      this.#ledger?.clear();
+      return;
+    }
+    stdin.write(lines, () => {
+      if (this.#noted === '') this.#ledger?.clear();
+    });
   }
 
   /** Something cannot be stopped: the machine is to be restarted at once. */
@@ -294,6 +318,7 @@ export class GuardianClient {
   }
 
   #send(message: ToGuardian): void {
+    this.#passOnNotes();
     const stdin = this.#child?.stdin;
     if (stdin?.writable === true) stdin.write(encodeLine(message));
   }

@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process';
 import type { AddressScript } from '../../plugins/agents/agent.ts';
 import { Heart } from '../heart.ts';
 import { Inventory } from './inventory.core.ts';
+import { Ledger } from './ledger.ts';
 import { type Operation, startOperation } from './operation.ts';
 import {
   encodeLine,
@@ -27,6 +28,7 @@ const inventory = new Inventory();
 const operations = new Map<number, Operation>();
 const reader = new LineReader<ToGuardian>();
 let hello: Hello | null = null;
+let ledger: Ledger | null = null;
 let ending = false;
 let seized = false;
 /** The release that a frozen daemon has caused. */
@@ -66,8 +68,6 @@ function onMessage(message: ToGuardian): void {
     case 'drop':
       inventory.drop(message.id);
       return;
-    case 'attention':
-      return;
     case 'reboot':
       void forceReboot();
       return;
@@ -81,6 +81,12 @@ function hold(resource: HeldResource): void {
   inventory.hold(resource);
   // Loaded while all is well, not in the emergency.
   if (resource.kind === 'address') void addressAgents();
+}
+
+/** What the daemon was about to start when it died or froze. Some of it may have come through the pipe as well. */
+function readLedger(): void {
+  for (const message of new LineReader<ToGuardian>().take(ledger?.read() ?? ''))
+    if (message.type === 'hold') hold(message.resource);
 }
 
 function run(message: Extract<ToGuardian, { type: 'run' }>): void {
@@ -108,12 +114,14 @@ function daemonDied(): void {
   if (ending) return;
   ending = true;
   for (const operation of operations.values()) operation.kill();
+  readLedger();
   void releasing.then(() => release('The daemon died.', null)).then(() => process.exit(0));
 }
 
 /** Looks when the last heartbeat is as old as is allowed: a daemon that beats costs one look in that time. */
 function watchPulse(order: PulseOrder): void {
   const heart = new Heart(order.fd);
+  ledger = new Ledger(order.fd);
   let doubted = false;
   const lookAt = (dueMs: number): void => {
     setTimeout(() => look(dueMs), Math.max(1, dueMs - monotonicMs()));
@@ -124,7 +132,7 @@ function watchPulse(order: PulseOrder): void {
     doubted = verdict.type === 'doubt';
     if (ending) return;
     if (verdict.type !== 'stopped') lookAt(verdict.nextMs);
-    else if (inventory.size === 0) lookAt(nowMs + order.boundMs);
+    else if (inventory.size === 0 && ledger?.read() === '') lookAt(nowMs + order.boundMs);
     else seize(heart, order, verdict.silentMs);
   };
   lookAt(monotonicMs() + order.boundMs);
@@ -138,6 +146,8 @@ function seize(heart: Heart, { deadtimeMs }: PulseOrder, silentMs: number): void
   if (hello?.mode !== 'off') {
     seized = true;
     heart.seize();
+    // Not before: what is noted from now on is not started any more.
+    readLedger();
     for (const operation of operations.values()) operation.kill();
   }
   const graceMs = Math.max(0, (deadtimeMs - silentMs) / 2);

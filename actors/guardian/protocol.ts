@@ -75,8 +75,6 @@ export type ToGuardian =
   | { readonly type: 'hold'; readonly resource: HeldResource }
   /** Said after it is stopped for certain. */
   | { readonly type: 'drop'; readonly id: string }
-  /** A `hold` may come in a moment: nothing to do but to be awake. */
-  | { readonly type: 'attention' }
   /** Something cannot be stopped: restart the machine. Answered by `reboot-failed` when it goes on. */
   | { readonly type: 'reboot' }
   /** The daemon leaves in order: end, and stop nothing. */

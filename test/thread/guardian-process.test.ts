@@ -139,6 +139,14 @@ describe('the guardian', () => {
     expect(daemon.logText).toContain('info: All HA resources relinquished.');
   });
 
+  it('knows of what the daemon was about to start when it was killed in the same moment', async () => {
+    const daemon = await Daemon.start();
+    await daemon.ask('start a');
+    daemon.order('hold-and-die b+c');
+    await until(() => !isAlive(daemon.guardian), 'the guardian ends');
+    expect(daemon.callLines).toEqual(['a start', 'c stop', 'b stop', 'a stop']);
+  });
+
   it('kills what is running, and goes on after a stop that hangs', async () => {
     const daemon = await Daemon.start();
     await daemon.ask('start ip');
