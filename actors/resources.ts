@@ -134,6 +134,9 @@ const seizedResult: OperationResult = {
 /** An address does not wait longer for its services when the daemon has died, however long the deadtime is [ms]. */
 const longestAddressGraceMs = 1_000;
 
+/** So often that nothing of it is compiled later. Takes some 30 ms. */
+const tries = 300;
+
 /** How long after the moment of a verdict this thread is still awake [ms]. */
 const awakeMs = 0.3;
 
@@ -166,11 +169,6 @@ export default defineActor<ResourcesProtocol, ShellState>({
     await guardian.start();
     const heart = new Heart(heartFd);
     await rehearseTakeover(settings);
-    globalThis.gc?.();
-    // Not before: what a start computes in real time keeps everybody else from running, the beats of other programs included.
-    const realtime = realtimePriority === null ? null : setRealtime(realtimePriority);
-    if (realtime !== null && !realtime.granted)
-      log.write('WARN', `resources: no real-time scheduling: ${realtime.reason}`);
     const groups = settings.managesResources ? settings.groups : [];
     const scriptLog = (tag: string, line: string): void => log.script(tag, process.pid, line);
     const clock = new SystemClock();
@@ -204,6 +202,7 @@ export default defineActor<ResourcesProtocol, ShellState>({
         return { ...plan, carryOut: () => (heart.read().seizedMs === null ? plan.carryOut() : null) };
       },
       hold: (...resources) => guardian.hold(...resources),
+      rehearseHold: (...resources) => guardian.rehearse(...resources),
       drop: (id) => guardian.drop(id),
       log: (severity, text, tag) => {
         if (tag === undefined) log.write(severity, text);
@@ -255,6 +254,12 @@ export default defineActor<ResourcesProtocol, ShellState>({
         ctx.ref<MembershipCast>('membership').cast({ type: 'send', fields: stonithMessage(node, result) }),
       fenced: (node, by) => run(ctx, state, { type: 'fenced', node, by }),
     });
+    for (let round = 0; round < tries; round++) tryTakeover({ network, engine });
+    globalThis.gc?.();
+    // Not before: what a start computes in real time keeps everybody else from running, the beats of other programs included.
+    const realtime = realtimePriority === null ? null : setRealtime(realtimePriority);
+    if (realtime !== null && !realtime.granted)
+      log.write('WARN', `resources: no real-time scheduling: ${realtime.reason}`);
     const state: ShellState = {
       core: initialResources({ ...settings, groups, fences: devices.length > 0 }),
       engine,
@@ -341,12 +346,18 @@ export default defineActor<ResourcesProtocol, ShellState>({
  * machine a thread that sleeps is woken a millisecond late at times, whatever its priority: the kernel finishes what it does for others first.
  */
 function beReady(ctx: Context, state: ShellState, verdictMs: Ms): void {
-  state.network.rehearse();
+  tryTakeover(state);
   rehearseTakeover(state.settings, 1).catch((error: unknown) =>
     ctx.fail(error instanceof Error ? error : new Error(String(error))),
   );
   const untilMs = ms(verdictMs + awakeMs);
   ctx.at(untilMs, () => undefined, { accuracy: 'exact', awakeMs: Math.max(untilMs - ctx.clock.now(), 0) });
+}
+
+/** The ways that a takeover begins with, to the kernel and to the guardian, for the resources of this node, without effect. */
+function tryTakeover({ network, engine }: Pick<ShellState, 'network' | 'engine'>): void {
+  network.rehearse();
+  engine.rehearse();
 }
 
 function run(ctx: Context, state: ShellState, input: ResourcesInput): void {

@@ -265,6 +265,16 @@ export class GuardianClient {
     return stdin.writableLength === 0 ? undefined : promise;
   }
 
+  /**
+   * Goes the way of {@link hold} without effect: what is noted is struck out at once. Should the daemon die in that moment, something is stopped
+   * that does not run.
+   */
+  rehearse(...resources: readonly HeldResource[]): void {
+    if (this.#noted !== '') return;
+    this.#ledger?.note(resources.map((resource) => encodeLine({ type: 'hold', resource })).join(''));
+    this.#ledger?.clear();
+  }
+
   /** Through the pipe, in its order with all else; the ledger is empty again when the kernel has taken it. */
   #passOnNotes(): void {
     const lines = this.#noted;

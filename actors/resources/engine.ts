@@ -49,6 +49,8 @@ export interface EngineOptions {
   ahead?(targets: readonly AddressTarget[]): StartAhead | null;
   /** Told before resources are started, so that they are released when this process dies; resolves when that is certain, no promise: it is. */
   hold(...resources: readonly HeldResource[]): Promise<void> | undefined;
+  /** Goes the way of `hold` without effect. */
+  rehearseHold?(...resources: readonly HeldResource[]): void;
   /** Told after a resource is stopped for certain. */
   drop(id: string): void;
   /** `tag` is a script's tag, as `ResourceManager(default)`; without it the line is the daemon's own. */
@@ -62,6 +64,13 @@ export interface EngineOptions {
 }
 
 type AddressTarget = Extract<Target, { kind: 'address' }>;
+
+interface PlanAhead {
+  readonly members: readonly Member[];
+  /** For the guardian, before. */
+  readonly held: readonly HeldResource[];
+  carryOut(): readonly AheadResult[] | null;
+}
 
 /** What is known of one resource: `no` only after a successful stop or a status that denied it. */
 type Knowledge = 'yes' | 'no' | 'unknown';
@@ -111,6 +120,23 @@ export class ResourceEngine {
     this.#work().catch((error: unknown) =>
       this.#options.failed(error instanceof Error ? error : new Error(String(error))),
     );
+  }
+
+  /**
+   * Plans what a takeover would begin with, without effect: the ways to it are then in the processor's caches, for those very resources. The first
+   * group that does not run here stands for all.
+   */
+  rehearse(): void {
+    for (const [key, members] of this.#members) {
+      if (members.some(({ runs }) => runs === 'yes')) continue;
+      const plan = this.#planAhead(
+        members,
+        0,
+        [...this.#members.keys()].slice([...this.#members.keys()].indexOf(key) + 1),
+      );
+      if (plan !== null) this.#options.rehearseHold?.(...plan.held);
+      return;
+    }
   }
 
   /** What each resource of a group has done so far, and does now. @param limitMs of one operation [ms] */
@@ -256,6 +282,21 @@ export class ResourceEngine {
    * @returns a promise when the guardian is slow to hear of them: they are started one by one when it is kept
    */
   #startAhead(needed: readonly Member[], index: number, later: readonly string[]): Promise<void> | undefined {
+    const plan = this.#planAhead(needed, index, later);
+    if (plan === null) return undefined;
+    for (const member of plan.members) member.runs = 'yes';
+    this.#aheadBegun = true;
+    const told = this.#options.hold(...plan.held);
+    if (told !== undefined) return told;
+    for (const [place, result] of (plan.carryOut() ?? []).entries()) {
+      const member = plan.members[place];
+      if (member !== undefined) this.#ahead.set(member, result);
+    }
+    return undefined;
+  }
+
+  /** The addresses that can be set in one go now; null: none. */
+  #planAhead(needed: readonly Member[], index: number, later: readonly string[]): PlanAhead | null {
     const script = needed[index]?.resource.script;
     const limit = this.#aheadBegun ? AHEAD_MAX : AHEAD_FIRST;
     const found: { readonly member: Member; readonly target: AddressTarget }[] = [];
@@ -267,17 +308,13 @@ export class ResourceEngine {
       found.push({ member, target });
     }
     const plan = found.length === 0 ? null : (this.#options.ahead?.(found.map(({ target }) => target)) ?? null);
-    if (plan === null || plan.count === 0) return undefined;
+    if (plan === null || plan.count === 0) return null;
     const planned = found.slice(0, plan.count);
-    for (const { member } of planned) member.runs = 'yes';
-    this.#aheadBegun = true;
-    const told = this.#options.hold(...planned.map(({ member, target }) => heldResource(member, target)));
-    if (told !== undefined) return told;
-    for (const [place, result] of (plan.carryOut() ?? []).entries()) {
-      const member = planned[place]?.member;
-      if (member !== undefined) this.#ahead.set(member, result);
-    }
-    return undefined;
+    return {
+      members: planned.map(({ member }) => member),
+      held: planned.map(({ member, target }) => heldResource(member, target)),
+      carryOut: plan.carryOut,
+    };
   }
 
   *#following(needed: readonly Member[], index: number, later: readonly string[]): Generator<Member> {

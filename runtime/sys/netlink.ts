@@ -178,9 +178,23 @@ function addOver(fd: number, addresses: readonly AddressChange[]): readonly Netl
 export interface ChangeSocket {
   /** As {@link addAddress}, for some dozens at most (their answers must find room), in one call: one result for each. None is left out when one is refused. */
   addAddresses(addresses: readonly AddressChange[]): readonly NetlinkResult[];
-  /** Goes the same way with an address for an interface that cannot be: the kernel refuses it. */
-  rehearse(): void;
+  /** Goes the same way with an address that is there: the kernel finds it and refuses it. @param addresses those that are there */
+  rehearse(addresses: readonly Address[]): void;
   close(): void;
+}
+
+/** 127.0.0.1/8 of the interface lo: if it went away in this very moment, it would come back, which harms nobody. */
+const loopback: AddressChange = {
+  linkIndex: 1,
+  address: ipv4FromBytes(Uint8Array.of(127, 0, 0, 1)),
+  prefixLength: 8,
+  broadcast: null,
+  label: null,
+  scope: 254,
+};
+
+function isLoopback({ linkIndex, address, prefixLength }: Address): boolean {
+  return linkIndex === loopback.linkIndex && address === loopback.address && prefixLength === loopback.prefixLength;
 }
 
 /** For interface 0, which does not exist. */
@@ -198,7 +212,7 @@ export function openChangeSocket(): ChangeSocket {
   const fd = openKept('change the network configuration');
   return {
     addAddresses: (addresses) => addOver(fd, addresses),
-    rehearse: () => void addOver(fd, [impossible]),
+    rehearse: (addresses) => void addOver(fd, [addresses.some(isLoopback) ? loopback : impossible]),
     close: () => closeSync(fd),
   };
 }

@@ -68,8 +68,7 @@ export class NetworkView {
   /** Does what taking an address over does, without effect: what has changed meanwhile is read, and the ways to the kernel are tried. */
   rehearse(): void {
     this.listLinks();
-    this.listAddresses();
-    this.#changes.rehearse();
+    this.#changes.rehearse(this.listAddresses());
   }
 
   close(): void {
