@@ -9,13 +9,13 @@ import type { AuthKeys, MediumSpec } from '../conf/settings.ts';
 import { type HostedSpec, openMedium } from '../plugins/media/index.ts';
 import type { LineCounters, OpenMedium } from '../plugins/media/medium.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
-import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
+import type { Log, LogTarget } from '../runtime/log.ts';
 import { decodeDatagram } from '../runtime/message/datagram.ts';
 import { type FieldList, getString } from '../runtime/message/message.ts';
 import type { Protocol } from '../runtime/protocol.ts';
 import { type RealtimeOutcome, setRealtime } from '../runtime/sys/realtime.ts';
-import { openSyslog } from '../runtime/sys/syslog.ts';
 import type { LinkName, Ms, NodeName } from '../runtime/units.ts';
+import { openBeatingLog } from './beating-log.ts';
 import { BeatFilter } from './beats.ts';
 import { rehearseReception } from './membership/rehearsal.ts';
 import type { MediumCast, MembershipCast } from './protocols.ts';
@@ -80,7 +80,7 @@ export default defineActor<MediumProtocol, MediumState>({
   async start(ctx, init) {
     rehearseReception(init.keys, 'classic');
     globalThis.gc?.();
-    const log = openLog(init.log, openSyslog);
+    const log = openBeatingLog(ctx, init.log);
     const state: MediumState = {
       spec: init.spec,
       log,

@@ -11,14 +11,14 @@ import type { AuthKeys, Settings } from '../conf/settings.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
 import type { Timer } from '../runtime/clock.ts';
 import { CodecError } from '../runtime/errors.ts';
-import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
+import type { Log, LogTarget } from '../runtime/log.ts';
 import { encodeClassic, encodeClassicDatagram, encodeDatagram } from '../runtime/message/datagram.ts';
 import { type FieldList, field, getString } from '../runtime/message/message.ts';
 import type { Protocol } from '../runtime/protocol.ts';
 import type { ActorRef } from '../runtime/ref.ts';
 import { type RealtimeOutcome, setRealtime } from '../runtime/sys/realtime.ts';
-import { openSyslog } from '../runtime/sys/syslog.ts';
 import { assertNever, type LinkName, type Ms, ms, type NodeName } from '../runtime/units.ts';
+import { openBeatingLog } from './beating-log.ts';
 import { Heart, type HeartFd } from './heart.ts';
 import { observations } from './membership/observe.ts';
 import { rehearseDeath, rehearseMembership } from './membership/rehearsal.ts';
@@ -134,7 +134,7 @@ export default defineActor<MembershipProtocol, ShellState>({
     const { module, thresholdKb, traditional } = init.settings.compression;
     const state: ShellState = {
       core: createMembership(config, ctx.clock.now()),
-      log: openLog(init.log, openSyslog),
+      log: openBeatingLog(ctx, init.log),
       realtime: init.realtimePriority === null ? null : setRealtime(init.realtimePriority),
       msgFmt: init.settings.msgFmt,
       compressOverBytes: traditional ? thresholdKb * 1_024 : null,

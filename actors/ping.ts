@@ -10,7 +10,7 @@ import { isIP } from 'node:net';
 import type { AuthKeys } from '../conf/settings.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
 import { MediumError, SystemCallError } from '../runtime/errors.ts';
-import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
+import type { Log, LogTarget } from '../runtime/log.ts';
 import { decodeDatagram, encodeDatagram } from '../runtime/message/datagram.ts';
 import type { Protocol } from '../runtime/protocol.ts';
 import type { IcmpFamily } from '../runtime/sys/icmp.core.ts';
@@ -18,8 +18,8 @@ import { type EchoReply, type IcmpSocket, openIcmpSocket } from '../runtime/sys/
 import { libc } from '../runtime/sys/libc.ts';
 import { type RealtimeOutcome, setRealtime } from '../runtime/sys/realtime.ts';
 import { socketAddress } from '../runtime/sys/socket-address.ts';
-import { openSyslog } from '../runtime/sys/syslog.ts';
 import { assertNever, type LinkName, type Ms, ms } from '../runtime/units.ts';
+import { openBeatingLog } from './beating-log.ts';
 import {
   createPingTrack,
   isFrom,
@@ -116,7 +116,7 @@ const complainEveryMs = 10_000;
 
 export default defineActor<PingProtocol, PingState>({
   start(ctx, init) {
-    const log = openLog(init.log, openSyslog);
+    const log = openBeatingLog(ctx, init.log);
     const board = new PulseBoard(init.pulse);
     const state: PingState = {
       media: init.specs.map((spec) => openTrack(spec, board)),

@@ -16,7 +16,7 @@ import { type ActorContext, defineActor } from '../runtime/actor.ts';
 import { Afterwards } from '../runtime/afterwards.ts';
 import { SystemClock, type Timer } from '../runtime/clock.ts';
 import { ActorError } from '../runtime/errors.ts';
-import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
+import type { Log, LogTarget } from '../runtime/log.ts';
 import { writeLater } from '../runtime/log-later.ts';
 import type { Protocol } from '../runtime/protocol.ts';
 import { formatIpv4 } from '../runtime/sys/ipv4.ts';
@@ -24,9 +24,9 @@ import { formatIpv6 } from '../runtime/sys/ipv6.ts';
 import { listLinks } from '../runtime/sys/netlink.ts';
 import { NetworkView } from '../runtime/sys/network-view.ts';
 import { setRealtime } from '../runtime/sys/realtime.ts';
-import { openSyslog } from '../runtime/sys/syslog.ts';
 import { assertNever, linkName, type Ms, ms } from '../runtime/units.ts';
 import type { ApiCast, OperatorSet } from './api.ts';
+import { openBeatingLog } from './beating-log.ts';
 import type { Happening } from './events.ts';
 import { devicesOf } from './fencing/devices.ts';
 import { Fencer } from './fencing/fencer.ts';
@@ -142,9 +142,11 @@ const awakeMs = 0.3;
 
 export default defineActor<ResourcesProtocol, ShellState>({
   async start(ctx, { settings, stateDir, heart: heartFd, realtimePriority, log: target }) {
+    // First, so that it is written out last.
+    const patientLog = openBeatingLog(ctx, target);
     const afterwards = new Afterwards();
     ctx.onExit(() => afterwards.flush());
-    const log = writeLater(openLog(target, openSyslog), afterwards);
+    const log = writeLater(patientLog, afterwards);
     const environment = scriptEnvironment(settings, process.env);
     const guardian = new GuardianClient({
       mode: settings.guardian,

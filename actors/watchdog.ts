@@ -9,11 +9,11 @@
  */
 import type { Settings } from '../conf/settings.ts';
 import { type ActorContext, defineActor } from '../runtime/actor.ts';
-import { type Log, type LogTarget, openLog } from '../runtime/log.ts';
+import type { Log, LogTarget } from '../runtime/log.ts';
 import type { Protocol } from '../runtime/protocol.ts';
 import { setRealtime } from '../runtime/sys/realtime.ts';
-import { openSyslog } from '../runtime/sys/syslog.ts';
 import { assertNever, type Ms, ms } from '../runtime/units.ts';
+import { openBeatingLog } from './beating-log.ts';
 import { Heart, type HeartFd } from './heart.ts';
 import { lookMs, noProofs, type Proofs, timeoutS, watchdogStep } from './watchdog.core.ts';
 import { openWatchdog, type WatchdogDevice, type WatchdogInfo } from './watchdog-device.ts';
@@ -67,7 +67,7 @@ const reopenMs = 60_000;
 
 export default defineActor<WatchdogProtocol, State>({
   start(ctx, init) {
-    const log = openLog(init.log, openSyslog);
+    const log = openBeatingLog(ctx, init.log);
     const realtime = init.realtimePriority === null ? null : setRealtime(init.realtimePriority);
     if (realtime !== null && !realtime.granted)
       log.write('WARN', `watchdog: no real-time scheduling: ${realtime.reason}`);

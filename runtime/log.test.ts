@@ -10,12 +10,21 @@ import {
   readSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { formatLine, formatScriptLine, type LogTarget, logFileProblem, openLog, type Severity } from './log.ts';
+import {
+  formatLine,
+  formatScriptLine,
+  type LogTarget,
+  logFileProblem,
+  openLog,
+  openPatientLog,
+  type Severity,
+} from './log.ts';
 import { formatSyslog, type SyslogSender } from './sys/syslog.ts';
 
 const target: LogTarget = {
@@ -293,5 +302,44 @@ describe('a sink that fails', () => {
     expect(logFileProblem(join(dir, 'nowhere', 'log'))).toBe('ENOENT');
     expect(logFileProblem(dir)).toBe('EISDIR');
     expect(logFileProblem(join(dir, 'log', 'x'))).toBe('ENOTDIR');
+  });
+});
+
+describe('a log that waits for no disk', () => {
+  it('writes every line in its order, and all that is left when it is closed', async () => {
+    const logFile = join(dir, 'log');
+    const log = openPatientLog({ ...target, logFile });
+    for (let line = 0; line < 50; line++) log.write('info', `early ${line}`);
+    await expect.poll(() => linesOf(logFile).length, { timeout: 10_000 }).toBe(50);
+    for (let line = 0; line < 50; line++) log.write('info', `late ${line}`);
+    log.close();
+    await expect.poll(() => linesOf(logFile).length, { timeout: 10_000 }).toBe(100);
+    const texts = textsOf(logFile);
+    expect(texts.slice(0, 50)).toEqual(Array.from({ length: 50 }, (_, line) => `info: early ${line}`));
+    // One may have been under way when the others were written.
+    expect(texts.slice(50).sort()).toEqual(Array.from({ length: 50 }, (_, line) => `info: late ${line}`).sort());
+  });
+
+  it('has everything on the disk after a flush that found nothing under way', () => {
+    const logFile = join(dir, 'log');
+    const log = openPatientLog({ ...target, logFile });
+    log.write('info', 'under way');
+    for (let line = 0; line < 3; line++) log.write('info', `line ${line}`);
+    log.flush();
+    expect(textsOf(logFile).filter((text) => text.includes('line'))).toEqual([
+      'info: line 0',
+      'info: line 1',
+      'info: line 2',
+    ]);
+    log.close();
+  });
+
+  it('counts what a full disk refuses, and says so when there is room again', async () => {
+    const logFile = join(dir, 'log');
+    symlinkSync('/dev/full', logFile);
+    const log = openPatientLog({ ...target, logFile }, undefined);
+    for (let line = 0; line < 3; line++) log.write('WARN', `lost ${line}`);
+    await expect.poll(() => log.lostLines, { timeout: 10_000 }).toBe(3);
+    log.close();
   });
 });

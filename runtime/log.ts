@@ -1,5 +1,6 @@
 /**
- * Log lines in Heartbeat's own format (or JSON), written synchronously by whichever thread speaks, so that last words arrive.
+ * Log lines in Heartbeat's own format (or JSON), written by whichever thread speaks: synchronously, so that last words arrive, or, where a thread beats, by
+ * a queue that is written out when its actor ends.
  *
  * A {@link LogTarget} is plain data: the main thread makes one from the settings and every actor opens it for itself. Files are
  * opened for appending, so lines of several threads do not mix. Log rotation is noticed by the changed inode, at most once a minute.
@@ -8,6 +9,7 @@
 import { closeSync, constants, fstatSync, openSync, statSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Logger as PinoLogger } from 'pino';
+import { WriteQueue } from './log-queue.ts';
 import type { SyslogSender } from './sys/syslog.ts';
 
 /** Heartbeat's severities in the spelling of its log; `debug` goes to the debug file only. */
@@ -116,9 +118,19 @@ class AppendFile {
   #lastErrno = '';
   /** The last line was written in part only. */
   #isTorn = false;
+  readonly #queue: WriteQueue | null;
+  /** Lines that were accepted and then lost. */
+  lostLater = 0;
 
-  constructor(path: string, nowMs: () => number, remark: (severity: Severity, text: string) => string) {
+  /** @param queue writes the lines without waiting; null: they are written at once */
+  constructor(
+    path: string,
+    nowMs: () => number,
+    remark: (severity: Severity, text: string) => string,
+    queue: WriteQueue | null,
+  ) {
     this.path = path;
+    this.#queue = queue;
     this.#nowMs = nowMs;
     this.#remark = remark;
   }
@@ -146,6 +158,17 @@ class AppendFile {
 
   /** Writes all of it; a full disk takes a part and refuses the rest. */
   #write(fd: number, text: string): void {
+    if (this.#queue !== null) {
+      this.#isTorn = false;
+      const failed = (error: unknown, isTorn: boolean): void => {
+        this.#isTorn ||= isTorn;
+        this.#lostInARow++;
+        this.lostLater++;
+        this.#lastErrno = errnoOf(error);
+      };
+      if (!this.#queue.write(fd, text, failed)) throw new Error('too many lines wait for the disk');
+      return;
+    }
     const bytes = Buffer.from(text);
     for (let written = 0; written < bytes.length; this.#isTorn = written < bytes.length)
       written += writeSync(fd, bytes, written);
@@ -160,7 +183,8 @@ class AppendFile {
       // The old file is kept until there is a new one: better a line in the wrong file than none.
       const old = this.#fd;
       this.#fd = openSync(this.path, appendFlags, 0o644);
-      closeSync(old);
+      if (this.#queue === null) closeSync(old);
+      else this.#queue.closeAfter(old);
       this.#write(this.#fd, `${this.#remark('info', `log-rotate detected on logfile ${this.path}`)}\n`);
     }
     return this.#fd;
@@ -173,7 +197,11 @@ class AppendFile {
   }
 
   close(): void {
-    if (this.#fd !== null) closeSync(this.#fd);
+    if (this.#fd !== null) {
+      if (this.#queue === null) closeSync(this.#fd);
+      else this.#queue.closeAfter(this.#fd);
+    }
+    this.#queue?.flush();
     this.#fd = null;
   }
 }
@@ -186,8 +214,29 @@ function oneLine(text: string): string {
 const monotonicMs = (): number => performance.now();
 
 /**
+ * As {@link openLog}, for threads that beat: no line waits for a disk or a terminal. Until `flush` or `close` the newest ones may not be there yet.
+ */
+export function openPatientLog(
+  target: LogTarget,
+  syslog?: (facility: string) => SyslogSender,
+): Log & { flush(): void } {
+  const queue = new WriteQueue();
+  const log = openLog(target, syslog, monotonicMs, queue);
+  const flush = (): void => queue.flush();
+  const { close } = log;
+  return Object.assign(log, {
+    flush,
+    close: () => {
+      close();
+      flush();
+    },
+  });
+}
+
+/**
  * Opens a log for the calling thread.
  *
+ * @param queue writes the lines without waiting; null: they are written at once
  * @param syslog how to reach syslogd; asked for only when the target names a facility
  * @param nowMs  monotonic time [ms], for the rotation check only
  */
@@ -195,9 +244,10 @@ export function openLog(
   target: LogTarget,
   syslog?: (facility: string) => SyslogSender,
   nowMs: () => number = monotonicMs,
+  queue: WriteQueue | null = null,
 ): Log {
   const append = (path: string | null): AppendFile | null =>
-    path === null ? null : new AppendFile(path, nowMs, remark);
+    path === null ? null : new AppendFile(path, nowMs, remark, queue);
   const logFile = append(target.logFile);
   const debugFile = target.debugFile === target.logFile ? null : append(target.debugFile);
   const sender = target.facility !== null && target.facility !== 'none' && syslog ? syslog(target.facility) : null;
@@ -210,7 +260,8 @@ export function openLog(
     if (debugFile !== null && !debugFile.append(line)) lostLines++;
     if (target.stderr) {
       try {
-        writeSync(2, `${line}\n`);
+        if (queue === null) writeSync(2, `${line}\n`);
+        else if (!queue.write(2, `${line}\n`, () => lostLines++)) lostLines++;
       } catch {
         lostLines++;
       }
@@ -254,7 +305,7 @@ export function openLog(
       if (sender !== null && !sender.send(scriptPriority(text), `${tag}[${pid}]`, text)) lostLines++;
     },
     get lostLines() {
-      return lostLines;
+      return lostLines + (logFile?.lostLater ?? 0) + (debugFile?.lostLater ?? 0);
     },
     close() {
       logFile?.close();

@@ -51,7 +51,7 @@ function serialActor(device: string, logFile: string): ChildSpec<MediumProtocol>
       log: { ...silent, logFile },
       logBadPackets: true,
       column: 0,
-      self: nodeName('node1'),
+      self: nodeName('node3'),
       warntimeMs: ms(1_000),
     },
     refs: ['membership'],
