@@ -53,7 +53,7 @@ const isDead: Readonly<Record<string, RegExp>> = {
   node2: /^.*(?:Link node1:eth0 dead|ipfail: \[\d+\]: info: Telling)/m,
 };
 const isBack: Readonly<Record<string, RegExp>> = {
-  node1: /^.*Link 10\.77\.0\.254:10\.77\.0\.254 up/m,
+  node1: /^.*(?:Link 10\.77\.0\.254:10\.77\.0\.254 up|Node 10\.77\.0\.254 now has status ping)/m,
   node2: /^.*Link node1:eth0 up/m,
 };
 
