@@ -330,6 +330,8 @@ function transmit(ctx: Context, state: ShellState, message: Extract<Effect, { ty
   }
   if (message.messageType !== 'status' || message.resent) return;
   state.heart.beat('membership');
+  // Peers that sign with another key may have fallen silent meanwhile.
+  tellWhatToTell(state);
   const ts = getString(fields, 'ts');
   if (ts !== undefined) for (const ping of ctx.refs<PingCast>('ping')) ping.cast({ type: 'status-sent', ts });
 }
