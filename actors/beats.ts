@@ -95,14 +95,16 @@ export class BeatFilter {
       !this.#board.everything &&
       heardMs - stream.heardMs <= this.#warntimeMs &&
       saysTheSame(stream.told, status);
-    const told = this.#before(stream);
-    stream.heardMs = heardMs;
-    stream.sequence = sequence;
     if (isSilent) {
+      stream.heardMs = heardMs;
+      stream.sequence = sequence;
       stream.last = sequence;
       this.#board.stampStatus(row, this.#column, generation, sequence, heardMs, stream.from);
       return null;
     }
+    const told = this.#before(stream);
+    stream.heardMs = heardMs;
+    stream.sequence = sequence;
     stream.last = generation === stream.generation ? Math.max(stream.last, sequence) : sequence;
     stream.generation = generation;
     stream.from = stream.last + 1;

@@ -602,7 +602,7 @@ group('our own lateness', () => {
 
 group('a short stall of our own, longer than our dead time', () => {
   /** Stalls for 90 ms (deadtime 60), while the board gets what the peer has sent meanwhile; `peerSeq` is its newest number then. */
-  function stall(beats: number, stallMs = 90): { bench: Bench; restarts: number; beats: number } {
+  function stall(beats: number, stallMs = 90, peerDeadMs = 60): { bench: Bench; restarts: number; beats: number } {
     const into = { generation: 200, from: 1, to: 0, heardMs: 0 };
     const board = {
       columns: [eth0],
@@ -620,7 +620,8 @@ group('a short stall of our own, longer than our dead time', () => {
       beats: board,
       lastHeardMs: () => (into.heardMs > 0 ? ms(into.heardMs) : null),
     });
-    for (let round = 0; round < 300; round++) bench.packetAt(bench.nowMs + 20, peer.status('active', { dt: 60 }));
+    for (let round = 0; round < 300; round++)
+      bench.packetAt(bench.nowMs + 20, peer.status('active', { dt: peerDeadMs }));
     bench.clear();
     bench.nowMs += stallMs;
     Object.assign(into, { to: peer.seq + beats, from: peer.seq + beats + 1, heardMs: bench.nowMs });
@@ -644,6 +645,11 @@ group('a short stall of our own, longer than our dead time', () => {
       expect(bench.events().filter(({ type }) => type === 'node-dead')).toEqual([]);
     },
   );
+
+  it('beside a peer that beats seldom: it may have taken over without a word in the meantime', () => {
+    const { restarts, beats: sent } = stall(0, 90, 300);
+    expect([restarts, sent]).toEqual([1, 0]);
+  });
 
   it('of more than a second is our own in any case', () => {
     const { restarts, beats: sent } = stall(0, 1_100);

@@ -11,7 +11,7 @@ import { type Ms, ms } from './units.ts';
 
 export interface TimerOptions {
   /**
-   * `coarse` (default) fires at most about 1 ms late on an idle machine. `precise` sleeps until the instant (a timerfd): some 0.1 ms late, the
+   * `coarse` (default) fires at most about 1 ms late on an idle machine. `precise` sleeps until the instant (a timerfd, or the thread's own sleep): some 0.1 ms late, the
    * time that a machine takes to wake; for ticks. `exact` is awake before and waits the rest in the event loop (I/O goes on): within some
    * 10 µs, for {@link LEAD_MS} of CPU; for deadlines that are rarely reached.
    */

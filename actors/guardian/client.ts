@@ -270,9 +270,10 @@ export class GuardianClient {
    * that does not run.
    */
   rehearse(...resources: readonly HeldResource[]): void {
-    if (this.#noted !== '') return;
-    this.#ledger?.note(resources.map((resource) => encodeLine({ type: 'hold', resource })).join(''));
-    this.#ledger?.clear();
+    // What is still on its way through the pipe must not be struck out with it.
+    if (this.#ledger?.read() !== '') return;
+    this.#ledger.note(resources.map((resource) => encodeLine({ type: 'hold', resource })).join(''));
+    this.#ledger.clear();
   }
 
   /** Through the pipe, in its order with all else; the ledger is empty again when the kernel has taken it. */

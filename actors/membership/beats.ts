@@ -42,11 +42,13 @@ export function takeRun(turn: Turn, node: NodeState, linkName: LinkName, run: Re
   // None, or one that we have taken already, perhaps from another medium.
   if (from > to) return true;
   const { last } = track;
-  if (node.status === 'dead' || !node.heard) return false;
-  if (run.generation !== track.generation || last === null || from > last + 1) return false;
+  // What is left from before a death or a restart: the media were asked when it happened.
+  if (node.status === 'dead' || run.generation < track.generation) return true;
+  if (!node.heard || run.generation !== track.generation || last === null || from > last + 1) return false;
   const link = node.links.find((candidate) => candidate.name === linkName);
   if (link !== undefined) {
-    if (link.status !== 'up') return false;
+    // Likewise since the link was lost.
+    if (link.status !== 'up') return true;
     if (link.takenTo < to) {
       node.counters.packets += to - Math.max(link.takenTo, from - 1);
       link.takenTo = to;

@@ -327,6 +327,19 @@ describe.each([{ boards: false }, { boards: true }])('a cluster on a bad network
     }
   });
 
+  it('the death of one node does not make the others tell of every heartbeat', () => {
+    const cluster = new Cluster(3, 13, { loss: 0, duplication: 0, maxDelayMs: 0 }, media);
+    cluster.runUntil(8_000);
+    const victim = cluster.nodes[2];
+    if (victim === undefined) throw new Error('no such node');
+    victim.alive = false;
+    cluster.runUntil(14_000);
+    expect(cluster.nodes.map((node) => deaths(node).length)).toEqual([1, 1, 0]);
+    Object.assign(cluster, { taken: 0, left: 0 });
+    cluster.runUntil(24_000);
+    expect(cluster.left / Math.max(cluster.taken, 1)).toBeGreaterThan(media.boards ? 0.9 : -1);
+  });
+
   it('a node that restarts quickly is taken back without a death', () => {
     const cluster = new Cluster(2, 7, { loss: 0.2, duplication: 0.1, maxDelayMs: 20 }, media);
     cluster.runUntil(6000);

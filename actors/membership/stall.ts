@@ -25,6 +25,8 @@ import { sendStatus } from './status.ts';
 const TOLERATED_PART = 1 / 4;
 /** No machine of which others are a part pauses longer [ms]; whoever was away for longer was alone in it. */
 const LONGEST_DOUBT_MS = 1_000;
+/** So many heartbeats fit into the stall at least: one may have been under way, and one may be lost. */
+const LEAST_BEATS = 3;
 
 /** First thing in every step: measures how late we are. */
 export function noteLateness(turn: Turn): void {
@@ -45,7 +47,7 @@ export function noteLateness(turn: Turn): void {
   if (state.mute || state.doubt !== null || self.lastStatusMs === null) return;
   const silentMs = nowMs - self.lastStatusMs;
   if (silentMs < limitMs(state, self)) return;
-  if (silentMs > LONGEST_DOUBT_MS) fallSilent(turn);
+  if (silentMs > LONGEST_DOUBT_MS || !wouldShow(state, silentMs)) fallSilent(turn);
   else
     state.doubt = {
       silentMs,
@@ -72,6 +74,12 @@ export function settleDoubt(turn: Turn): void {
   }
   log(turn, 'WARN', `This node stood still for ${Math.round(silentMs)} ms, and so did all others: going on`);
   sendStatus(turn);
+}
+
+/** Whether a peer that was awake for so long must have beaten several times: one that beats seldom may have taken over without a word. */
+function wouldShow(state: MembershipState, silentMs: number): boolean {
+  const atLeastMs = LEAST_BEATS * state.config.keepaliveMs;
+  return livePeers(state).every((node) => silentMs >= Math.max(atLeastMs, node.advertisedDeadMs ?? 0));
 }
 
 function livePeers(state: MembershipState): NodeState[] {

@@ -53,14 +53,12 @@ export class Sleeper {
   readonly #timeoutBytes = new Uint8Array(this.#timeout.buffer);
   #poll = new Int32Array(0);
   #pollBytes = new Uint8Array(0);
-  #immediate: NodeJS.Immediate | null = null;
-  #ended = false;
   readonly #turn = (): void => {
     try {
       this.#serve(this.#sleep());
     } finally {
       // Also after an error, which is the actor's end and nobody else's.
-      if (!this.#ended) this.#immediate = setImmediate(this.#turn);
+      setImmediate(this.#turn);
     }
   };
 
@@ -68,7 +66,7 @@ export class Sleeper {
   constructor(loopFd: number) {
     this.#loopFd = loopFd;
     this.#rebuild();
-    this.#immediate = setImmediate(this.#turn);
+    setImmediate(this.#turn);
   }
 
   /** Calls back whenever a descriptor can be read or was hung up, until closed. */
@@ -100,15 +98,6 @@ export class Sleeper {
       const found = entries.indexOf(entry);
       if (found >= 0) entries.splice(found, 1);
     };
-  }
-
-  /** Node's event loop sleeps by itself again; timers and watches that are left are forgotten. */
-  end(): void {
-    this.#ended = true;
-    if (this.#immediate !== null) clearImmediate(this.#immediate);
-    this.#entries.length = 0;
-    this.#watched = [];
-    if (current === this) current = null;
   }
 
   #rebuild(): void {
